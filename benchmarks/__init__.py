@@ -1,0 +1,1 @@
+"""Benchmarks: engines and pipeline, measured beside each other in one run."""

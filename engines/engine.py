@@ -1,0 +1,89 @@
+"""What every engine is: its protocol, its specification and its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Crops = npt.NDArray[np.uint8]
+Probabilities = npt.NDArray[np.float32]
+
+
+class EngineError(Exception):
+    """An engine could not be loaded or was used wrongly; the message says what to do."""
+
+
+class EngineUnavailable(EngineError):
+    """This machine lacks what a back-end needs; another back-end may still run."""
+
+
+@dataclass(frozen=True)
+class EngineSpec:
+    """What an engine takes and gives.
+
+    Attributes:
+        input_size: side S of the square face crops in pixels.
+        output_size: side O of the probability maps.
+        classes: class id (of `stn_icnn.labels`) of each output channel.
+    """
+
+    input_size: int
+    output_size: int
+    classes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, network: Mapping[str, Any]) -> EngineSpec:
+        """Read the specification from a checkpoint's network configuration."""
+        return cls(network["input_size"], network["output_size"], tuple(network["classes"]))
+
+    def check(self, crops: Crops) -> Crops:
+        """Return crops as a contiguous array after checking them.
+
+        Args:
+            crops: (N, S, S, 3) uint8 RGB, N at least 1.
+
+        Raises:
+            EngineError: on another dtype or shape.
+        """
+        side = self.input_size
+        if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[1:] != (side, side, 3) or not len(crops):
+            raise EngineError(
+                f"crops must be uint8 (N, {side}, {side}, 3) with N >= 1, not {crops.dtype} {crops.shape}"
+            )
+        return np.ascontiguousarray(crops)
+
+
+class Engine(Protocol):
+    """A network ready to run. `infer` may be called from any thread, one call at a time runs."""
+
+    @property
+    def spec(self) -> EngineSpec:
+        """What goes in and comes out."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """What runs, on which device, at which precision: for one printed line."""
+        ...
+
+    def infer(self, crops: Crops) -> Probabilities:
+        """Parse face crops.
+
+        Args:
+            crops: (N, S, S, 3) uint8 RGB; need not be contiguous.
+
+        Returns:
+            (N, classes, O, O) float32 that sum to 1 over the classes; the caller's own.
+
+        Raises:
+            EngineError: on another dtype or shape, or after `close`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the network; a second call does nothing."""
+        ...

@@ -1,0 +1,51 @@
+"""From a checkpoint to a compiled network beside it, checked against eager before it is kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engines.engine import EngineError
+from stn_icnn.checkpoint import Checkpoint, add_files, load_network
+
+# Largest difference of a probability that a compiled fp32 network may show.
+TOLERANCE = 2e-3
+
+
+def export_openvino(checkpoint: Checkpoint) -> tuple[Checkpoint, float]:
+    """Write NAME.xml and NAME.bin beside the weights, with a dynamic batch, fp32.
+
+    Returns:
+        The checkpoint with the new files in its manifest, and the largest difference of a
+        probability from eager, over crops of noise.
+
+    Raises:
+        EngineError: if the compiled network differs from eager by more than `TOLERANCE`.
+    """
+    import openvino
+
+    network = load_network(checkpoint)
+    rng = np.random.default_rng(0)
+    side = network.config.input_size
+    # Two, as a batch of one would be taken for a constant.
+    crops = rng.integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+    example = torch.from_numpy(crops)
+    batch = torch.export.Dim("batch", min=1, max=64)
+    with torch.no_grad():
+        program = torch.export.export(network, (example,), dynamic_shapes=({0: batch},))
+        expected = network(example).numpy()
+    model = openvino.convert_model(program)
+    compiled = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    difference = float(np.abs(compiled([crops])[0] - expected).max())
+    if difference > TOLERANCE:
+        raise EngineError(f"the OpenVINO network differs from eager by {difference:.2g}; not kept")
+    stem = checkpoint.path.stem
+    # Written under temporary names first; OpenVINO names the .bin after the .xml.
+    temporary = checkpoint.path.with_name(f"{stem}.tmp.xml")
+    openvino.save_model(model, temporary, compress_to_fp16=False)
+    for ending in ("bin", "xml"):
+        os.replace(temporary.with_suffix(f".{ending}"), Path(checkpoint.path.with_suffix(f".{ending}")))
+    return add_files(checkpoint, [f"{stem}.xml", f"{stem}.bin"]), difference

@@ -1,0 +1,100 @@
+"""The face crop: a square around the face, turned upright, framed as the training faces are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+# Share of the crop's side over which painted effects fade out at its border.
+BORDER_FADE = 0.04
+
+Matrix = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """A square in the image that may be turned and reach beyond the image.
+
+    Attributes:
+        centre: x, y in pixels.
+        side: in pixels.
+        roll: radians from the image's x axis to the square's, clockwise as seen.
+    """
+
+    centre: tuple[float, float]
+    side: float
+    roll: float
+
+    def to_crop(self, size: int) -> Matrix:
+        """Return the (2, 3) affine map from image pixels to pixels of a size x size crop."""
+        matrix = cv2.invertAffineTransform(self.to_image(size))
+        return np.asarray(matrix, np.float64)
+
+    def to_image(self, size: int) -> Matrix:
+        """Return the (2, 3) affine map from pixels of a size x size crop to image pixels."""
+        scale = self.side / size
+        x_axis = scale * np.array([np.cos(self.roll), np.sin(self.roll)])
+        y_axis = np.array([-x_axis[1], x_axis[0]])
+        middle = (size - 1) / 2.0
+        offset = np.asarray(self.centre) - middle * (x_axis + y_axis)
+        return np.stack([x_axis, y_axis, offset], axis=1)
+
+    def crop(self, image: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+        """Cut the square out of an image (H, W, 3) uint8 as (size, size, 3); black beyond it."""
+        # Where the face is larger than the crop, plain bilinear sampling would alias.
+        shrink = int(self.side / size)
+        matrix = self.to_crop(size * shrink) if shrink > 1 else self.to_crop(size)
+        wide = size * max(1, shrink)
+        crop = cv2.warpAffine(image, matrix, (wide, wide), flags=cv2.INTER_LINEAR)
+        if wide != size:
+            crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
+        return np.asarray(crop, np.uint8)
+
+    def region(
+        self,
+        image_size: tuple[int, int],
+        box: tuple[float, float, float, float] | None = None,
+        size: int = 2,
+    ) -> tuple[slice, slice]:
+        """Return the rows and columns of the image that the crop, or a box of it, covers.
+
+        Args:
+            image_size: (height, width) in pixels.
+            box: x0, y0, x1, y1 in pixels of a size x size crop; None for the whole crop.
+            size: side of the crop that `box` refers to.
+        """
+        x0, y0, x1, y1 = box or (-0.5, -0.5, size - 0.5, size - 0.5)
+        corners = np.array([[x0, y0, 1], [x1, y0, 1], [x0, y1, 1], [x1, y1, 1]], np.float64)
+        points = corners @ self.to_image(size).T
+        low = np.floor(points.min(axis=0)).astype(int)
+        high = np.ceil(points.max(axis=0)).astype(int) + 1
+        height, width = image_size
+        rows = slice(max(0, int(low[1])), min(height, int(high[1])))
+        columns = slice(max(0, int(low[0])), min(width, int(high[0])))
+        return rows, columns
+
+
+def align(
+    right_eye: tuple[float, float], left_eye: tuple[float, float], mouth: tuple[float, float]
+) -> Alignment:
+    """Frame a face as FFHQ and CelebAMask-HQ do, from its eye centres and its mouth's centre.
+
+    The x axis is that of the eyes averaged with the one across the line from eyes to mouth, so that
+    a turned head keeps its framing. Source: the published recipe of FFHQ (arXiv 1812.04948).
+
+    Args:
+        right_eye: (x, y) in pixels; the subject's own right.
+        left_eye: likewise.
+        mouth: its centre, likewise.
+    """
+    eyes = np.subtract(left_eye, right_eye)
+    middle = np.add(left_eye, right_eye) / 2.0
+    down = np.subtract(mouth, middle)
+    x_axis = eyes + np.array([down[1], -down[0]])
+    side = max(4.0 * float(np.hypot(*eyes)), 3.6 * float(np.hypot(*down)))
+    centre = middle + 0.1 * down
+    roll = float(np.arctan2(x_axis[1], x_axis[0]))
+    return Alignment((float(centre[0]), float(centre[1])), max(side, 1.0), roll)

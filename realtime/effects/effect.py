@@ -1,0 +1,62 @@
+"""What every effect is, and how its options are declared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from realtime.errors import UsageError
+from realtime.frames import Image, ParsedFace
+
+Colour = tuple[int, int, int]
+
+
+class Effect(Protocol):
+    """Paints on an image by what was parsed; a frozen dataclass whose fields are its options."""
+
+    def apply(self, image: Image, faces: Sequence[ParsedFace]) -> None:
+        """Paint in place.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, contiguous, the caller's own.
+            faces: of this very image.
+        """
+        ...
+
+
+def parse_colour(text: str) -> Colour:
+    """Read #rrggbb as (red, green, blue), each 0 to 255.
+
+    Raises:
+        UsageError: if it is not such a colour.
+    """
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
+        raise UsageError(f"bad colour {text!r}: write it as #rrggbb, for example #b3123f")
+    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
+
+
+def parse_share(text: str) -> float:
+    """Read a number from 0 to 1.
+
+    Raises:
+        UsageError: if it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise UsageError(f"bad number {text!r}: give one from 0 to 1")
+    return value
+
+
+def parse_switch(text: str) -> bool:
+    """Read yes or no.
+
+    Raises:
+        UsageError: if it is neither.
+    """
+    if text not in ("yes", "no"):
+        raise UsageError(f"bad value {text!r}: yes or no")
+    return text == "yes"

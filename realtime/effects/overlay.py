@@ -1,0 +1,73 @@
+"""Coloured parts with a legend: what the parser sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from realtime.effects.effect import Colour
+from realtime.effects.paint import blend
+from realtime.frames import Image, ParsedFace, PartAlpha
+from stn_icnn.labels import PALETTE, legend
+
+# A class is in the legend from this share of a face crop on.
+SHOWN = 1.0 / 2000.0
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """Paint each part in its colour.
+
+    Attributes:
+        strength: 0 to 1.
+        legend: list the parts' names and colours in the corner.
+    """
+
+    strength: float = 0.6
+    legend: bool = True
+
+    def apply(self, image: Image, faces: Sequence[ParsedFace]) -> None:
+        """See `Effect.apply`."""
+        shown: set[int] = set()
+        # The smallest first, so that the nearest face lies on top.
+        for face in reversed(faces):
+            shown |= self._paint(image, face)
+        if self.legend and shown:
+            _draw_legend(image, sorted(shown))
+
+    def _paint(self, image: Image, face: ParsedFace) -> set[int]:
+        channels, side = face.probabilities.shape[:2]
+        flat = face.probabilities.reshape(channels, -1)
+        # The cube makes the mix of colours at an edge narrow and still soft.
+        weights = flat * flat * flat
+        weights /= weights.sum(axis=0, keepdims=True)
+        classes = np.array(face.classes)
+        # A fourth plane: how much is not background.
+        colours = np.concatenate([PALETTE[classes], (classes > 0)[:, None] * 255], axis=1)
+        planes = (weights.T @ colours.astype(np.float32)).reshape(side, side, 4)
+        warped = face.warp(np.ascontiguousarray(planes, np.float32))
+        if warped is not None:
+            values, rows, columns = warped
+            alpha = values[..., 3] / 255.0
+            colour = values[..., :3] / np.maximum(alpha, 1e-3)[..., None]
+            part = PartAlpha(np.asarray(alpha, np.float32), columns.start, rows.start)
+            blend(image, part, np.clip(colour, 0, 255).astype(np.uint8), self.strength)
+        share = (flat > 0.5).mean(axis=1)
+        return {int(i) for i, part_share in zip(classes, share, strict=True) if i and part_share > SHOWN}
+
+
+def _draw_legend(image: Image, class_ids: Sequence[int]) -> None:
+    unit = max(10, image.shape[0] // 40)
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, unit / 26.0
+    width = max(cv2.getTextSize(legend(i), font, scale, 1)[0][0] for i in class_ids) + 2 * unit
+    panel = image[: unit * (len(class_ids) + 1), : width + unit]
+    panel[:] = panel // 3
+    for line, class_id in enumerate(class_ids):
+        y = unit // 2 + line * unit
+        colour: Colour = tuple(int(value) for value in PALETTE[class_id])  # type: ignore[assignment]
+        cv2.rectangle(image, (unit // 2, y + 1), (unit // 2 + unit, y + unit - 2), colour, -1)
+        place = (2 * unit, y + unit - unit // 5)
+        cv2.putText(image, legend(class_id), place, font, scale, (255, 255, 255), 1, cv2.LINE_AA)

@@ -1,0 +1,55 @@
+"""Painting through a soft alpha, shared by the effects."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from realtime.effects.effect import Colour
+from realtime.frames import Image, PartAlpha, Plane
+
+# Below it a part is too faint for a mean colour of its own to mean anything.
+SURE = 0.5
+
+
+def recolour(image: Image, part: PartAlpha, colour: Colour, strength: float, lightness: float) -> None:
+    """Move a part's mean colour to another one, in place; its texture and highlights stay.
+
+    In CIELAB every pixel of the part is shifted by the same amount, so that differences between its
+    pixels (strands, creases, gloss) are kept.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        part: where, and how much.
+        colour: RGB.
+        strength: 0 (nothing) to 1.
+        lightness: share of the lightness difference that is moved, 0 to 1.
+    """
+    sure = (part.alpha > SURE).astype(np.uint8)
+    if strength <= 0.0 or not sure.any():
+        return
+    region = image[part.region]
+    lab = cv2.cvtColor(region, cv2.COLOR_RGB2LAB)
+    mean = np.array(cv2.mean(lab, sure)[:3])
+    target = cv2.cvtColor(np.array([[colour]], np.uint8), cv2.COLOR_RGB2LAB)[0, 0].astype(float)
+    shift = (target - mean) * (lightness, 1.0, 1.0)
+    table = np.clip(np.arange(256)[:, None, None] + shift, 0, 255).round().astype(np.uint8)
+    moved = cv2.cvtColor(cv2.LUT(lab, table), cv2.COLOR_LAB2RGB)
+    blend(image, part, np.asarray(moved, np.uint8), strength)
+
+
+def blend(image: Image, part: PartAlpha, painted: Image, strength: float) -> None:
+    """Blend a painted region over an image in place.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        part: where, and how much.
+        painted: (h, w, 3) uint8 RGB, of the part's region.
+        strength: multiplies alpha, 0 to 1.
+    """
+    alpha: Plane = np.clip(part.alpha * strength, 0.0, 1.0).astype(np.float32)
+    region = image[part.region]
+    # Pixels that are hardly part of it stay bit-identical.
+    alpha[alpha < 1.0 / 255.0] = 0.0
+    mixed = cv2.blendLinear(painted, np.ascontiguousarray(region), alpha, 1.0 - alpha)
+    cv2.copyTo(mixed, (alpha > 0.0).view(np.uint8), region)

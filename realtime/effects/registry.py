@@ -1,0 +1,64 @@
+"""The effects by name, and the reading of `NAME:key=value,key=value`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from realtime.effects.effect import Colour, Effect, parse_colour, parse_share, parse_switch
+from realtime.effects.hair import Hair
+from realtime.effects.lips import Lips
+from realtime.effects.overlay import Overlay
+from realtime.errors import UsageError
+
+EFFECTS: Mapping[str, type[Any]] = {"lips": Lips, "hair": Hair, "overlay": Overlay}
+
+_READERS: Mapping[Any, Callable[[str], Any]] = {
+    Colour: parse_colour,
+    float: parse_share,
+    bool: parse_switch,
+}
+
+
+def parse_effect(text: str) -> Effect:
+    """Make an effect of what a user writes, for example "lips:color=#b3123f,strength=0.8".
+
+    Raises:
+        UsageError: on an unknown effect or option or a bad value; the message lists the good ones.
+    """
+    name, _, rest = text.partition(":")
+    kind = EFFECTS.get(name)
+    if kind is None:
+        raise UsageError(f"unknown effect {name!r}: one of {', '.join(EFFECTS)}")
+    readers = _options(kind)
+    values: dict[str, Any] = {}
+    for item in filter(None, rest.split(",")):
+        key, equals, value = item.partition("=")
+        if key not in readers or not equals:
+            raise UsageError(f"effect {name}: bad option {item!r}: one of {', '.join(readers)}, as key=value")
+        values[key] = readers[key](value)
+    effect: Effect = kind(**values)
+    return effect
+
+
+def describe_effects() -> str:
+    """Return one line an effect with its options and their defaults, for the help text."""
+    lines = []
+    for name, kind in EFFECTS.items():
+        options = ",".join(f"{option.name}={_show(option.default)}" for option in fields(kind))
+        lines.append(f"  {name}:{options}")
+    return "\n".join(lines)
+
+
+def _options(kind: type[Any]) -> dict[str, Callable[[str], Any]]:
+    by_name = {"Colour": Colour, "float": float, "bool": bool}
+    return {option.name: _READERS[by_name[str(option.type)]] for option in fields(kind)}
+
+
+def _show(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return "#" + "".join(f"{part:02x}" for part in value)
+    return f"{value:g}"

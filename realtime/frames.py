@@ -1,0 +1,240 @@
+"""What flows through the pipeline: Frame -> DetectedFrame -> ParsedFrame -> RenderedFrame.
+
+Result and frame never part: each type carries the one before, so that a mask is always drawn on the
+frame it was computed from. Images are shared between the types and must not be written to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from realtime.alignment import BORDER_FADE, Alignment
+from stn_icnn.labels import CLASS_ID
+
+Image = npt.NDArray[np.uint8]
+Plane = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture of a source.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB, contiguous.
+        index: position in the source, from 0; gaps show frames that were dropped.
+        time: seconds since the source's zero, exact, from the frame's PTS.
+        captured_at: `time.monotonic()` at capture.
+    """
+
+    image: Image
+    index: int
+    time: Fraction
+    captured_at: float
+
+    def __post_init__(self) -> None:
+        image = self.image
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise ValueError(f"a frame's image is uint8 (H, W, 3), not {image.dtype} {image.shape}")
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One face found.
+
+    Attributes:
+        box: x0, y0, x1, y1 in pixels of the image; may reach beyond it.
+        score: confidence, 0 to 1.
+        right_eye, left_eye, mouth: keypoints (x, y) in pixels; right is the subject's own.
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    right_eye: tuple[float, float]
+    left_eye: tuple[float, float]
+    mouth: tuple[float, float]
+
+    @property
+    def area(self) -> float:
+        """Return the box's area in square pixels."""
+        x0, y0, x1, y1 = self.box
+        return (x1 - x0) * (y1 - y0)
+
+
+@dataclass(frozen=True, slots=True)
+class PartAlpha:
+    """How much of each pixel belongs to some parts, where it is not zero.
+
+    Attributes:
+        alpha: (h, w) float32, 0 to 1.
+        x, y: image coordinates of its first pixel.
+    """
+
+    alpha: Plane
+    x: int
+    y: int
+
+    @property
+    def region(self) -> tuple[slice, slice]:
+        """Return the rows and columns of the image that `alpha` covers."""
+        height, width = self.alpha.shape
+        return slice(self.y, self.y + height), slice(self.x, self.x + width)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFace:
+    """One face and its parsing, in the coordinates of its crop until the last step.
+
+    Attributes:
+        detection: where the detector saw it.
+        alignment: between image and crop.
+        probabilities: (C, O, O) float32, summing to 1 over C.
+        classes: class id of each channel.
+        image_size: (height, width) of the image in pixels.
+    """
+
+    detection: Detection
+    alignment: Alignment
+    probabilities: Plane
+    classes: tuple[int, ...]
+    image_size: tuple[int, int]
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Return the detector's box: x0, y0, x1, y1 in pixels."""
+        return self.detection.box
+
+    @property
+    def score(self) -> float:
+        """Return the detector's confidence, 0 to 1."""
+        return self.detection.score
+
+    def label_map(self) -> Image:
+        """Return (H, W) uint8 class ids in image coordinates; 0 outside the crop."""
+        height, width = self.image_size
+        labels = np.zeros((height, width), np.uint8)
+        rows, columns = self.alignment.region(self.image_size)
+        if rows.stop <= rows.start or columns.stop <= columns.start:
+            return labels
+        # Enlarged as probabilities, and only then compared: edges stay smooth.
+        best = self._warp(self.probabilities[0], rows, columns)
+        best_id = np.full(best.shape, self.classes[0], np.uint8)
+        for plane, class_id in zip(self.probabilities[1:], self.classes[1:], strict=True):
+            value = self._warp(plane, rows, columns)
+            better = value > best
+            best_id[better] = class_id
+            np.maximum(best, value, out=best)
+        best_id[best <= 0.0] = 0
+        labels[rows, columns] = best_id
+        return labels
+
+    def probability(self, part: str | Iterable[str]) -> Plane:
+        """Return the probability of a class, or of several together, in image coordinates.
+
+        Args:
+            part: a class name of `stn_icnn.labels.CLASSES`, or several.
+
+        Returns:
+            (H, W) float32, 0 to 1; 0 outside the crop.
+
+        Raises:
+            ValueError: on a name that is not a class.
+        """
+        plane = np.zeros(self.image_size, np.float32)
+        found = self._region_of(self._crop_plane(part))
+        if found is not None:
+            plane[found.region] = found.alpha
+        return plane
+
+    def alpha(self, part: str | Iterable[str]) -> PartAlpha | None:
+        """Return a soft alpha for painting: `probability`, faded towards the crop's border.
+
+        Only the region of the image where it isn't zero is computed; None where there is none.
+        """
+        return self._region_of(self._crop_plane(part) * _fade(self.probabilities.shape[-1]))
+
+    def warp(self, planes: Plane) -> tuple[Plane, slice, slice] | None:
+        """Bring crop planes (O, O, K <= 4) float32 into the image.
+
+        Returns:
+            (h, w, K) float32 with the rows and columns of the image that it covers; None where the
+            crop lies outside the image.
+        """
+        rows, columns = self.alignment.region(self.image_size)
+        if rows.stop <= rows.start or columns.stop <= columns.start:
+            return None
+        return self._warp(planes, rows, columns), rows, columns
+
+    def _crop_plane(self, part: str | Iterable[str]) -> Plane:
+        names = [part] if isinstance(part, str) else list(part)
+        unknown = [name for name in names if name not in CLASS_ID]
+        if unknown:
+            raise ValueError(f"no such class: {', '.join(unknown)}")
+        channels = [self.classes.index(CLASS_ID[n]) for n in names if CLASS_ID[n] in self.classes]
+        if len(channels) == 1:
+            return np.asarray(self.probabilities[channels[0]], np.float32)
+        return np.asarray(self.probabilities[channels].sum(axis=0), np.float32)
+
+    def _region_of(self, plane: Plane) -> PartAlpha | None:
+        seen = plane > 1.0 / 512.0
+        columns_seen, rows_seen = np.flatnonzero(seen.any(axis=0)), np.flatnonzero(seen.any(axis=1))
+        if not len(rows_seen):
+            return None
+        box = (columns_seen[0] - 1, rows_seen[0] - 1, columns_seen[-1] + 2, rows_seen[-1] + 2)
+        rows, columns = self.alignment.region(self.image_size, box, plane.shape[-1])
+        if rows.stop <= rows.start or columns.stop <= columns.start:
+            return None
+        return PartAlpha(self._warp(plane, rows, columns), columns.start, rows.start)
+
+    def _warp(self, plane: Plane, rows: slice, columns: slice) -> Plane:
+        matrix = self.alignment.to_image(plane.shape[0])
+        matrix[:, 2] -= (columns.start, rows.start)
+        size = (columns.stop - columns.start, rows.stop - rows.start)
+        return np.asarray(cv2.warpAffine(plane, matrix, size, flags=cv2.INTER_LINEAR), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class DetectedFrame:
+    """A frame and the faces found in it, largest first."""
+
+    frame: Frame
+    detections: tuple[Detection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFrame:
+    """A frame and its parsed faces, largest first."""
+
+    frame: Frame
+    faces: tuple[ParsedFace, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedFrame:
+    """A frame and what is shown of it.
+
+    Attributes:
+        frame: as captured.
+        image: (H, W, 3) uint8 RGB with the effects painted.
+    """
+
+    frame: Frame
+    image: Image
+
+
+def _fade(side: int) -> Plane:
+    """Return (side, side) weights that fall to zero at the crop's border: no straight edge shows."""
+    cached = _FADES.get(side)
+    if cached is None:
+        line = np.linspace(-1.0, 1.0, side, dtype=np.float32)
+        ramp = np.clip((1.0 - np.abs(line)) / (2.0 * BORDER_FADE), 0.0, 1.0)
+        cached = _FADES[side] = np.outer(ramp, ramp).astype(np.float32)
+    return cached
+
+
+_FADES: dict[int, Plane] = {}

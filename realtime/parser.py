@@ -1,0 +1,90 @@
+"""FaceParser: the Python API on single images."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from engines import load_engine
+from realtime.detection import FaceDetector
+from realtime.frames import Image, ParsedFace
+from realtime.parsing import parse_faces
+
+
+class FaceParser:
+    """Finds and parses the faces of images; a context manager, safe to call from any thread.
+
+    Args:
+        backend: "auto" or a name of `engines.BACKENDS`.
+        weights: a .safetensors file with its manifest; None for the shipped weights.
+        max_faces: at most so many faces an image, the largest.
+        min_score: faces the detector is less sure of are left out, 0 to 1.
+        threads: CPU threads of the engine; None for one a core.
+
+    Raises:
+        EngineError: if the engine can't be loaded.
+        ModelError: if the face detector's model can't be had.
+    """
+
+    def __init__(
+        self,
+        backend: str = "auto",
+        weights: Path | str | None = None,
+        max_faces: int = 4,
+        min_score: float = 0.5,
+        threads: int | None = None,
+    ) -> None:
+        path = None if weights is None else Path(weights)
+        self._engine, self.description = load_engine(backend, path, threads)
+        self._lock = threading.Lock()
+        self._closed = False
+        try:
+            self._detector = FaceDetector(min_score, max_faces)
+        except BaseException:
+            self._engine.close()
+            raise
+
+    def parse(self, image: Image) -> list[ParsedFace]:
+        """Parse an image.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+
+        Returns:
+            One item a face, largest first; empty where there is none.
+
+        Raises:
+            ValueError: on another dtype or shape, or after `close`.
+        """
+        if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3:
+            raise ValueError("image must be a uint8 array (H, W, 3) in RGB")
+        if image.shape[2] != 3 or not image.size:
+            raise ValueError(f"image must be (H, W, 3) in RGB, not {image.shape}")
+        with self._lock:
+            if self._closed:
+                raise ValueError("this FaceParser is closed")
+            return list(parse_faces(image, self._detector.detect(image), self._engine))
+
+    def close(self) -> None:
+        """Free detector and engine; a second call does nothing."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._detector.close()
+                self._engine.close()
+
+    def __enter__(self) -> FaceParser:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()

@@ -1,0 +1,121 @@
+"""Video files, by PyAV: every frame with its time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import cast
+
+import av
+from av.video.reformatter import VideoReformatter
+
+from realtime.errors import SinkError
+from realtime.frames import Image, RenderedFrame
+from realtime.sinks.audio import AudioCopier
+from realtime.sinks.sink import temporary_name
+from realtime.sources import SourceInfo
+
+VIDEO_CODECS = {
+    ".mp4": "libx264",
+    ".m4v": "libx264",
+    ".mov": "libx264",
+    ".mkv": "libx264",
+    ".webm": "libvpx-vp9",
+}
+# About visually lossless, and fast enough that the parser stays the slowest stage.
+CODEC_OPTIONS = {
+    "libx264": {"preset": "veryfast", "crf": "20"},
+    "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "crf": "30", "b:v": "0"},
+}
+
+
+class VideoFileSink:
+    """Encodes frames under a temporary name, with their times and the source's audio.
+
+    Args:
+        path: the file to make; replaced only when the new one is whole.
+        info: of the source: time base, colour, rate and the file whose audio is copied.
+    """
+
+    def __init__(self, path: Path, info: SourceInfo) -> None:
+        self._path, self._info = path, info
+        self._temporary = temporary_name(path)
+        self._container: av.container.OutputContainer | None = None
+        self._stream: av.VideoStream | None = None
+        self._audio: AudioCopier | None = None
+        self._formatter = VideoReformatter()
+
+    def write(self, rendered: RenderedFrame) -> bool:
+        """Encode a frame of any size; all must have the first one's."""
+        try:
+            if self._stream is None:
+                self._open(rendered.image)
+            assert self._stream is not None
+            assert self._container is not None
+            if self._audio is not None:
+                self._audio.copy_until(rendered.frame.time)
+            for packet in self._stream.encode(self._picture(rendered)):
+                self._container.mux(packet)
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise SinkError(f"{self._path}: cannot be written: {error}") from None
+        return True
+
+    def _open(self, image: Image) -> None:
+        self._container = av.open(str(self._temporary), "w")
+        codec = VIDEO_CODECS[self._path.suffix.lower()]
+        stream = self._container.add_stream(codec, rate=self._info.fps, options=CODEC_OPTIONS[codec])
+        self._stream = cast(av.VideoStream, stream)
+        height, width = image.shape[:2]
+        self._stream.width, self._stream.height = width, height
+        # 4:2:0 has no odd sizes.
+        self._stream.pix_fmt = "yuv420p" if width % 2 == 0 and height % 2 == 0 else "yuv444p"
+        context, colour = self._stream.codec_context, self._info.colour
+        # On both, else times of a variable rate are rounded.
+        self._stream.time_base = self._info.time_base
+        context.time_base = self._info.time_base
+        context.colorspace, context.color_range = colour.space, colour.range
+        context.color_primaries, context.color_trc = colour.primaries, colour.transfer
+        if self._info.path is not None:
+            self._audio = AudioCopier(self._info.path, self._container)
+        self._container.start_encoding()
+
+    def _picture(self, rendered: RenderedFrame) -> av.VideoFrame:
+        assert self._stream is not None
+        raw = av.VideoFrame.from_ndarray(rendered.image, format="rgb24")
+        colour = self._info.colour
+        picture = self._formatter.reformat(
+            raw,
+            format=self._stream.pix_fmt,
+            dst_colorspace=colour.space if colour.space not in (0, 2) else None,
+            dst_color_range=colour.range or None,
+        )
+        picture.pts = int(rendered.frame.time / self._info.time_base)
+        picture.time_base = self._info.time_base
+        return picture
+
+    def close(self) -> None:
+        """Write what the encoder still holds and the rest of the audio; then give the file its name."""
+        if self._container is None:
+            return
+        assert self._stream is not None
+        try:
+            for packet in self._stream.encode(None):
+                self._container.mux(packet)
+            if self._audio is not None:
+                self._audio.finish()
+            self._container.close()
+            os.replace(self._temporary, self._path)
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            self.abort()
+            raise SinkError(f"{self._path}: cannot be finished: {error}") from None
+        self._container = None
+
+    def abort(self) -> None:
+        """Remove the temporary file; a file already under the final name stays as it was."""
+        container, self._container = self._container, None
+        if container is not None:
+            # The file goes anyway, and the first failure has been told.
+            with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):
+                container.close()
+        self._temporary.unlink(missing_ok=True)

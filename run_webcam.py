@@ -1,0 +1,65 @@
+"""Parse faces in real time and paint effects on their parts: from a webcam, a file or the demo."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from engines import BACKENDS
+from realtime.app import run
+from realtime.config import RunConfig
+from realtime.effects import describe_effects
+from realtime.errors import UsageError
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run_webcam.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"effects, with their options and defaults:\n{describe_effects()}\n\n"
+        "Without --output a window opens; q or Esc ends.",
+    )
+    add = parser.add_argument
+    add("--source", default="0", help="camera number or device, file, URL, or demo (default: 0)")
+    add(
+        "--effect",
+        action="append",
+        default=[],
+        metavar="NAME:key=value,...",
+        help="an effect; may be given several times (default: overlay)",
+    )
+    add("--output", type=Path, metavar="FILE", help="write a video (or an image, for a still source)")
+    add(
+        "--display",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="show a window (default: only without --output and --contact-sheet)",
+    )
+    add("--compare", action="store_true", help="before and after, side by side")
+    add("--contact-sheet", type=Path, metavar="FILE", help="write evenly spaced frames as one image")
+    add("--backend", choices=["auto", *BACKENDS], default="auto", help="engine (default: auto)")
+    add("--weights", type=Path, metavar="FILE", help="a .safetensors file (default: the shipped one)")
+    add("--threads", type=int, metavar="N", help="CPU threads of the engine (default: one a core)")
+    add("--max-faces", type=int, default=4, metavar="N", help="faces a frame, the largest (default: 4)")
+    add("--max-frames", type=int, metavar="N", help="stop after so many frames")
+    add("--stats", action="store_true", help="print the time of each stage at the end")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return the exit code: 0, 2 for usage, 1 for other errors."""
+    args = _parser().parse_args(argv)
+    values = vars(args)
+    values["effects"] = tuple(values.pop("effect"))
+    try:
+        config = RunConfig(**values)
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return run(config)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""Named network configurations, as plain data that travels inside a checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from stn_icnn.icnn import ICNNConfig
+from stn_icnn.labels import CLASS_ID, CLASSES
+from stn_icnn.localizer import PartPrior
+
+
+@dataclass(frozen=True)
+class PartNetConfig:
+    """One part parser.
+
+    Attributes:
+        size: (height, width) of its crops in pixels.
+        body: the shape of its iCNN.
+    """
+
+    size: tuple[int, int]
+    body: ICNNConfig
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Everything that is needed to rebuild a network; see `PAPER` and `REALTIME`.
+
+    Attributes:
+        name: short name, shown to users.
+        classes: class ids (of `stn_icnn.labels`) of the output channels, background first.
+        input_size: side of the square face crop in pixels.
+        coarse_size: side at which the coarse stage sees it; divides input_size.
+        output_size: side of the probability maps.
+        coarse: shape of the coarse iCNN.
+        part_nets: part parsers by name: brow, eye, nose, mouth.
+        localizer: "moments" or "conv".
+        composition: "residual" (part parsers see the image and the coarse probabilities and
+            correct the coarse logits) or "replace" (the paper: part probabilities alone).
+    """
+
+    name: str
+    classes: tuple[int, ...]
+    input_size: int
+    coarse_size: int
+    output_size: int
+    coarse: ICNNConfig
+    part_nets: dict[str, PartNetConfig]
+    localizer: str
+    composition: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as JSON-ready data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> NetworkConfig:
+        """Rebuild a configuration from `to_dict`'s data, read back from JSON.
+
+        Raises:
+            KeyError, TypeError, ValueError: if the data is not such a configuration.
+        """
+
+        def body(entry: dict[str, Any]) -> ICNNConfig:
+            tuples = {key: tuple(entry[key]) for key in ("widths", "head_kernels")}
+            return ICNNConfig(**{**entry, **tuples})
+
+        def part_net(entry: dict[str, Any]) -> PartNetConfig:
+            height, width = entry["size"]
+            return PartNetConfig((height, width), body(entry["body"]))
+
+        part_nets = {name: part_net(entry) for name, entry in data["part_nets"].items()}
+        changed = {
+            "classes": tuple(data["classes"]),
+            "coarse": body(data["coarse"]),
+            "part_nets": part_nets,
+        }
+        return cls(**{**data, **changed})
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the six parts that the transformer crops.
+
+    Attributes:
+        net: name of its part parser.
+        class_names: its classes; a mirrored part's are the mirror image of its partner's.
+        mirrored: parsed by its partner's net on the mirrored crop.
+        prior: where it lies in an aligned face crop: means over the 800 training faces of
+            celebamask-mini.
+    """
+
+    net: str
+    class_names: tuple[str, ...]
+    mirrored: bool
+    prior: PartPrior
+
+    @property
+    def class_ids(self) -> tuple[int, ...]:
+        """Return the class ids of the part."""
+        return tuple(CLASS_ID[name] for name in self.class_names)
+
+
+PARTS: dict[str, Part] = {
+    "l_brow": Part("brow", ("l_brow",), False, PartPrior((0.253, -0.170), (0.088, 0.024))),
+    "r_brow": Part("brow", ("r_brow",), True, PartPrior((-0.253, -0.170), (0.088, 0.024))),
+    "l_eye": Part("eye", ("l_eye",), False, PartPrior((0.242, -0.043), (0.044, 0.017))),
+    "r_eye": Part("eye", ("r_eye",), True, PartPrior((-0.242, -0.043), (0.044, 0.017))),
+    "nose": Part("nose", ("nose",), False, PartPrior((0.0, 0.156), (0.069, 0.111))),
+    "mouth": Part("mouth", ("mouth", "u_lip", "l_lip"), False, PartPrior((0.0, 0.503), (0.102, 0.044))),
+}
+"""The six parts of arXiv 2002.04831 in the order of theta."""
+
+PART_NETS = ("brow", "eye", "nose", "mouth")
+
+PAPER = NetworkConfig(
+    name="paper",
+    classes=tuple(
+        CLASS_ID[name]
+        for name in ("background", *(name for part in PARTS.values() for name in part.class_names))
+    ),
+    input_size=256,
+    coarse_size=128,
+    output_size=256,
+    coarse=ICNNConfig(),
+    part_nets={name: PartNetConfig((81, 81), ICNNConfig()) for name in PART_NETS},
+    localizer="conv",
+    composition="replace",
+)
+"""The paper's network: 9 classes, four full-resolution rows, 81x81 part crops, softmaxed parts."""
+
+
+def _part_net(size: tuple[int, int]) -> PartNetConfig:
+    return PartNetConfig(size, ICNNConfig((16, 24, 32), 1, 3, 2, (3, 1), "relu", residual=True))
+
+
+REALTIME = NetworkConfig(
+    name="realtime",
+    classes=tuple(range(len(CLASSES))),
+    input_size=256,
+    coarse_size=128,
+    output_size=256,
+    coarse=ICNNConfig((24, 40, 64, 80), 2, 3, 3, (3, 1), "relu", residual=True),
+    part_nets={
+        "brow": _part_net((32, 48)),
+        "eye": _part_net((32, 48)),
+        "nose": _part_net((64, 48)),
+        "mouth": _part_net((40, 64)),
+    },
+    localizer="moments",
+    composition="residual",
+)
+"""All 19 classes; rows from half resolution, 3x3 convolutions, parts correct the coarse logits."""
+
+NAMED: dict[str, NetworkConfig] = {config.name: config for config in (PAPER, REALTIME)}

@@ -1,0 +1,173 @@
+"""STN-iCNN: coarse parser -> localizer -> part crops -> part parsers -> one composed parsing.
+
+Source: Yin, Yiu, Hu, Tang, "End-to-end face parsing via interlinked convolutional neural networks",
+Cognitive Neurodynamics 15, 2021 (arXiv 2002.04831). The sampler passes gradients from the parts
+through theta into localizer and coarse stage: that is what makes the training end to end.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stn_icnn.config import PARTS, NetworkConfig
+from stn_icnn.icnn import ICNN
+from stn_icnn.localizer import ConvLocalizer, MomentLocalizer
+from stn_icnn.sampler import crop, paste
+
+
+class Parsing(NamedTuple):
+    """All that one pass computes; training supervises each of them.
+
+    Attributes:
+        coarse_logits: (N, classes, h, w), at the coarse stage's own resolution.
+        theta: (N, 6, 2, 3), parts in the order of `PARTS`.
+        part_logits: by part: "replace" (N, 1 + its classes, ch, cw) with "other" first, in a softmax
+            of their own; "residual" (N, its classes, ch, cw), added to the coarse logits.
+        logits: (N, classes, output_size, output_size); their softmax is the parsing.
+    """
+
+    coarse_logits: Tensor
+    theta: Tensor
+    part_logits: dict[str, Tensor]
+    logits: Tensor
+
+
+class STNiCNN(nn.Module):
+    """Face crops (N, S, S, 3) uint8 RGB -> class probabilities (N, classes, O, O) float32.
+
+    The subject's left parts lie on the right of the crop; the nets see left parts as they are and
+    right parts mirrored.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.residual = config.composition == "residual"
+        self.channel = {class_id: index for index, class_id in enumerate(config.classes)}
+        self.coarse = ICNN(config.coarse, len(config.classes))
+        self.part_channels = {name: [self.channel[i] for i in part.class_ids] for name, part in PARTS.items()}
+        priors = [part.prior for part in PARTS.values()]
+        self.localizer: nn.Module
+        if config.localizer == "moments":
+            self.localizer = MomentLocalizer(list(self.part_channels.values()), priors)
+        else:
+            self.localizer = ConvLocalizer(len(config.classes), priors)
+        self.part_nets = nn.ModuleDict()
+        for net, part_net in config.part_nets.items():
+            count = next(len(part.class_names) for part in PARTS.values() if part.net == net)
+            if self.residual:
+                body = ICNN(part_net.body, count, in_channels=3 + count)
+                # Corrections start at zero, so that the coarse parsing is never made worse first.
+                last = cast(nn.Conv2d, body.head[-1])
+                nn.init.zeros_(last.weight)
+                nn.init.zeros_(cast(Tensor, last.bias))
+            else:
+                body = ICNN(part_net.body, 1 + count)
+            self.part_nets[net] = body
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Parse uint8 RGB crops (N, S, S, 3) into probabilities (N, classes, O, O) float32."""
+        return torch.softmax(self.parse(self.normalise(crops)).logits, dim=1)
+
+    @staticmethod
+    def normalise(crops: Tensor) -> Tensor:
+        """Map (N, S, S, 3) uint8 to (N, 3, S, S) float32 in about -2 to 2."""
+        return crops.permute(0, 3, 1, 2).float() * (4.0 / 255.0) - 2.0
+
+    def parse(self, image: Tensor, output_size: int | None = None) -> Parsing:
+        """Run every stage on normalised images (N, 3, S, S) and return all their outputs.
+
+        Args:
+            image: (N, 3, S, S) from `normalise`.
+            output_size: side of the composed logits where it isn't the configuration's own.
+        """
+        coarse_logits = self.parse_coarse(image)
+        coarse = torch.softmax(coarse_logits, dim=1)
+        theta = self.localizer(coarse)
+        part_logits = self.parse_parts(image, coarse, theta)
+        logits = self.compose(coarse_logits, theta, part_logits, output_size)
+        return Parsing(coarse_logits, theta, part_logits, logits)
+
+    def parse_coarse(self, image: Tensor) -> Tensor:
+        """Run the coarse stage on (N, 3, S, S); logits at its own resolution."""
+        factor = self.config.input_size // self.config.coarse_size
+        return cast(Tensor, self.coarse(F.avg_pool2d(image, factor)))
+
+    def parse_parts(self, image: Tensor, coarse: Tensor, theta: Tensor) -> dict[str, Tensor]:
+        """Parse the six part crops; a mirrored pair is one batch of its net.
+
+        Args:
+            image: (N, 3, S, S) normalised.
+            coarse: (N, classes, h, w) coarse probabilities.
+            theta: (N, 6, 2, 3).
+
+        Returns:
+            `Parsing.part_logits`.
+        """
+        logits: dict[str, Tensor] = {}
+        for net, part_net in self.config.part_nets.items():
+            names = [name for name, part in PARTS.items() if part.net == net]
+            inputs = []
+            for name in names:
+                part_theta = theta[:, list(PARTS).index(name)]
+                x = crop(image, part_theta, part_net.size)
+                if self.residual:
+                    known = crop(coarse[:, self.part_channels[name]], part_theta, part_net.size)
+                    x = torch.cat([x, known], dim=1)
+                inputs.append(x.flip(-1) if PARTS[name].mirrored else x)
+            outputs = self.part_nets[net](torch.cat(inputs))
+            # unflatten and not chunk: chunk would fix the batch in an exported program.
+            for name, y in zip(names, outputs.unflatten(0, (len(names), -1)), strict=True):
+                logits[name] = y.flip(-1) if PARTS[name].mirrored else y
+        return logits
+
+    def compose(
+        self,
+        coarse_logits: Tensor,
+        theta: Tensor,
+        part_logits: dict[str, Tensor],
+        output_size: int | None = None,
+    ) -> Tensor:
+        """Put the parts back into the face: (N, classes, O, O) logits."""
+        pasted = {}
+        side = output_size or self.config.output_size
+        size = (side, side)
+        for name, y in part_logits.items():
+            values = y * _window(y) if self.residual else torch.softmax(y, dim=1)[:, 1:]
+            pasted[name] = paste(values, theta[:, list(PARTS).index(name)], size)
+        # One plane a class, summed where a class belongs to several parts (none today).
+        planes: list[Tensor | None] = [None] * len(self.config.classes)
+        for name, values in pasted.items():
+            for index, channel in enumerate(self.part_channels[name]):
+                plane, old = values[:, index : index + 1], planes[channel]
+                planes[channel] = plane if old is None else old + plane
+        zero = torch.zeros_like(pasted["nose"][:, :1])
+        parts = torch.cat([zero if plane is None else plane for plane in planes], dim=1)
+        if self.residual:
+            # Half-pixel centres: the coarse stage's strides keep pixel areas, not corner pixels.
+            return F.interpolate(coarse_logits, size=size, mode="bilinear") + parts
+        # Background is what no part claims; parts that overlap share.
+        background = (1.0 - parts.sum(dim=1, keepdim=True)).clamp(min=1e-4)
+        probabilities = torch.cat([background, parts[:, 1:].clamp(min=1e-6)], dim=1)
+        return torch.log(probabilities / probabilities.sum(dim=1, keepdim=True))
+
+
+def place(network: STNiCNN, device: str) -> STNiCNN:
+    """Move a network to a device in the memory layout that its convolutions run fastest in."""
+    network.to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's types
+    return network
+
+
+def _window(like: Tensor) -> Tensor:
+    """Return (h, w) weights that fall to zero over the outer tenth of a crop: no seam is pasted."""
+
+    def ramp(size: int) -> Tensor:
+        x = torch.linspace(-1.0, 1.0, size, dtype=like.dtype, device=like.device)
+        return ((1.0 - x.abs()) * 5.0).clamp(max=1.0)
+
+    return ramp(like.shape[-2])[:, None] * ramp(like.shape[-1])[None, :]

@@ -1,0 +1,78 @@
+"""Differentiable crops by theta and their paste-back: one coordinate rule for the whole network.
+
+Coordinates are normalised with align_corners=True: -1 is the centre of the first pixel and 1 that
+of the last. A theta is the 2x3 affine map from part-crop coordinates to image coordinates; only
+scale and translation are used (arXiv 2002.04831, section 3.2):
+
+    x_image = theta[0, 0] * x_crop + theta[0, 2]
+    y_image = theta[1, 1] * y_crop + theta[1, 2]
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def make_theta(scale: Tensor, centre: Tensor) -> Tensor:
+    """Assemble thetas from scales and centres.
+
+    Args:
+        scale: (..., 2) half extents in x and y, normalised units.
+        centre: (..., 2) crop centres in x and y, normalised units.
+
+    Returns:
+        (..., 2, 3) affine matrices without rotation.
+    """
+    zero = torch.zeros_like(scale[..., 0])
+    row_x = torch.stack([scale[..., 0], zero, centre[..., 0]], dim=-1)
+    row_y = torch.stack([zero, scale[..., 1], centre[..., 1]], dim=-1)
+    return torch.stack([row_x, row_y], dim=-2)
+
+
+def _line(size: int, like: Tensor) -> Tensor:
+    return torch.linspace(-1.0, 1.0, size, dtype=like.dtype, device=like.device)
+
+
+def _grid(scale: Tensor, offset: Tensor, size: tuple[int, int]) -> Tensor:
+    height, width = size
+    x = scale[:, 0, None] * _line(width, scale) + offset[:, 0, None]
+    y = scale[:, 1, None] * _line(height, scale) + offset[:, 1, None]
+    shape = (-1, height, width)
+    return torch.stack([x[:, None, :].expand(shape), y[:, :, None].expand(shape)], dim=-1)
+
+
+def crop(image: Tensor, theta: Tensor, size: tuple[int, int], mode: str = "bilinear") -> Tensor:
+    """Sample one crop an image.
+
+    Args:
+        image: (N, C, H, W) float.
+        theta: (N, 2, 3) from `make_theta`.
+        size: (height, width) of the crop in pixels.
+        mode: "bilinear" or "nearest".
+
+    Returns:
+        (N, C, height, width); places outside the image are zero.
+    """
+    scale = torch.stack([theta[:, 0, 0], theta[:, 1, 1]], dim=-1)
+    grid = _grid(scale, theta[:, :, 2], size)
+    return F.grid_sample(image, grid, mode=mode, padding_mode="zeros", align_corners=True)
+
+
+def paste(part: Tensor, theta: Tensor, size: tuple[int, int], mode: str = "bilinear") -> Tensor:
+    """Map a crop back into the image frame, the inverse of `crop`.
+
+    Args:
+        part: (N, C, h, w) values in the part crop.
+        theta: (N, 2, 3), the theta that made the crop.
+        size: (H, W) of the frame to paste into, in pixels.
+        mode: "bilinear" or "nearest".
+
+    Returns:
+        (N, C, H, W); zero outside the crop's box.
+    """
+    scale = torch.stack([theta[:, 0, 0], theta[:, 1, 1]], dim=-1)
+    inverse = 1.0 / scale
+    grid = _grid(inverse, -theta[:, :, 2] * inverse, size)
+    return F.grid_sample(part, grid, mode=mode, padding_mode="zeros", align_corners=True)

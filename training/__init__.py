@@ -1,0 +1,1 @@
+"""Training and evaluation of STN-iCNN on folders of labelled faces."""
