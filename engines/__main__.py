@@ -14,27 +14,32 @@ from stn_icnn.checkpoint import SHIPPED, CheckpointError, read_checkpoint
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m engines", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, text in (
-        ("build", "write the OpenVINO network of a checkpoint beside it (needs torch)"),
-        ("list", "say which back-ends can run here, and why the others can't"),
-    ):
-        command = commands.add_parser(name, help=text)
+    build = commands.add_parser(
+        "build", help="write the OpenVINO network of a checkpoint beside it (needs torch)"
+    )
+    build.add_argument("--out", type=Path, metavar="FOLDER", help="copy the weights there first")
+    build.add_argument("--half", action="store_true", help="store 16-bit numbers; computing stays fp32")
+    listing = commands.add_parser("list", help="say which back-ends can run here, and why others can't")
+    for command in (build, listing):
         command.add_argument("--weights", type=Path, default=SHIPPED, help="default: the shipped ones")
     return parser
 
 
-def _build(weights: Path) -> None:
-    from engines.export import export_openvino
+def _build(args: argparse.Namespace) -> None:
+    from engines.export import copy_checkpoint, export_openvino
 
-    checkpoint, difference = export_openvino(read_checkpoint(weights))
+    checkpoint = read_checkpoint(args.weights)
+    if args.out is not None:
+        checkpoint = copy_checkpoint(checkpoint, args.out, args.half)
+    checkpoint, difference = export_openvino(checkpoint, args.half)
     path = checkpoint.path.with_suffix(".xml")
     print(f"{path}: largest difference from eager {difference:.1e}")
 
 
-def _list(weights: Path) -> None:
+def _list(args: argparse.Namespace) -> None:
     for name in BACKENDS:
         try:
-            engine, _ = load_engine(name, weights)
+            engine, _ = load_engine(name, args.weights)
         except EngineError as error:
             print(f"{name:10s} no: {error}")
         else:
@@ -46,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code (2 usage, 1 other errors)."""
     args = _parser().parse_args(argv)
     try:
-        {"build": _build, "list": _list}[args.command](args.weights)
+        {"build": _build, "list": _list}[args.command](args)
     except (EngineError, CheckpointError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -9,14 +9,31 @@ import numpy as np
 import torch
 
 from engines.engine import EngineError
-from stn_icnn.checkpoint import Checkpoint, add_files, load_network
+from stn_icnn.checkpoint import Checkpoint, add_files, load_network, save_checkpoint
 
 # Largest difference of a probability that a compiled fp32 network may show.
 TOLERANCE = 2e-3
 
 
-def export_openvino(checkpoint: Checkpoint) -> tuple[Checkpoint, float]:
-    """Write NAME.xml and NAME.bin beside the weights, with a dynamic batch, fp32.
+def copy_checkpoint(checkpoint: Checkpoint, folder: Path, half: bool) -> Checkpoint:
+    """Copy weights and manifest to another folder.
+
+    Args:
+        checkpoint: what to copy; compiled networks beside it are not copied.
+        folder: made where it doesn't exist.
+        half: store kernels as float16.
+    """
+    network = load_network(checkpoint)
+    path = folder / checkpoint.path.name
+    return save_checkpoint(network, network.state_dict(), path, checkpoint.metrics, half)
+
+
+def export_openvino(checkpoint: Checkpoint, half: bool = False) -> tuple[Checkpoint, float]:
+    """Write NAME.xml and NAME.bin beside the weights, with a dynamic batch; it computes in fp32.
+
+    Args:
+        checkpoint: the weights.
+        half: store the constants as float16.
 
     Returns:
         The checkpoint with the new files in its manifest, and the largest difference of a
@@ -38,14 +55,17 @@ def export_openvino(checkpoint: Checkpoint) -> tuple[Checkpoint, float]:
         program = torch.export.export(network, (example,), dynamic_shapes=({0: batch},))
         expected = network(example).numpy()
     model = openvino.convert_model(program)
-    compiled = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    difference = float(np.abs(compiled([crops])[0] - expected).max())
-    if difference > TOLERANCE:
-        raise EngineError(f"the OpenVINO network differs from eager by {difference:.2g}; not kept")
     stem = checkpoint.path.stem
     # Written under temporary names first; OpenVINO names the .bin after the .xml.
     temporary = checkpoint.path.with_name(f"{stem}.tmp.xml")
-    openvino.save_model(model, temporary, compress_to_fp16=False)
+    openvino.save_model(model, temporary, compress_to_fp16=half)
+    # What is checked is what was stored.
+    compiled = openvino.compile_model(str(temporary), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    difference = float(np.abs(compiled([crops])[0] - expected).max())
+    if difference > TOLERANCE:
+        for ending in ("bin", "xml"):
+            temporary.with_suffix(f".{ending}").unlink()
+        raise EngineError(f"the OpenVINO network differs from eager by {difference:.2g}; not kept")
     for ending in ("bin", "xml"):
         os.replace(temporary.with_suffix(f".{ending}"), Path(checkpoint.path.with_suffix(f".{ending}")))
     return add_files(checkpoint, [f"{stem}.xml", f"{stem}.bin"]), difference

@@ -11,6 +11,10 @@ import numpy.typing as npt
 # Share of the crop's side over which painted effects fade out at its border.
 BORDER_FADE = 0.04
 
+# The training faces' frame cuts off the top of most hair: a little more is taken in. On celebamask-mini
+# val 1.15 costs 0.2 points of mean F1 against the exact frame, 1.4 costs 2.6.
+FRAMING = 1.15
+
 Matrix = npt.NDArray[np.float64]
 
 
@@ -80,7 +84,7 @@ class Alignment:
 def align(
     right_eye: tuple[float, float], left_eye: tuple[float, float], mouth: tuple[float, float]
 ) -> Alignment:
-    """Frame a face as FFHQ and CelebAMask-HQ do, from its eye centres and its mouth's centre.
+    """Frame a face as FFHQ and CelebAMask-HQ do, `FRAMING` wider, from eye centres and mouth centre.
 
     The x axis is that of the eyes averaged with the one across the line from eyes to mouth, so that
     a turned head keeps its framing. Source: the published recipe of FFHQ (arXiv 1812.04948).
@@ -97,4 +101,4 @@ def align(
     side = max(4.0 * float(np.hypot(*eyes)), 3.6 * float(np.hypot(*down)))
     centre = middle + 0.1 * down
     roll = float(np.arctan2(x_axis[1], x_axis[0]))
-    return Alignment((float(centre[0]), float(centre[1])), max(side, 1.0), roll)
+    return Alignment((float(centre[0]), float(centre[1])), max(FRAMING * side, 1.0), roll)

@@ -20,6 +20,9 @@ from stn_icnn.labels import CLASS_ID
 Image = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
 
+# Probabilities at which paint starts and is full: a faint doubt must not tint the wall behind.
+ALPHA_RAMP = (0.25, 0.75)
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -152,11 +155,13 @@ class ParsedFace:
         return plane
 
     def alpha(self, part: str | Iterable[str]) -> PartAlpha | None:
-        """Return a soft alpha for painting: `probability`, faded towards the crop's border.
+        """Return a soft alpha for painting: `probability`, steepened, faded at the crop's border.
 
         Only the region of the image where it isn't zero is computed; None where there is none.
         """
-        return self._region_of(self._crop_plane(part) * _fade(self.probabilities.shape[-1]))
+        low, high = ALPHA_RAMP
+        steep = np.clip((self._crop_plane(part) - low) * (1.0 / (high - low)), 0.0, 1.0)
+        return self._region_of(np.asarray(steep * _fade(steep.shape[-1]), np.float32))
 
     def warp(self, planes: Plane) -> tuple[Plane, slice, slice] | None:
         """Bring crop planes (O, O, K <= 4) float32 into the image.

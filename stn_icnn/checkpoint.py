@@ -118,6 +118,7 @@ def save_checkpoint(
     weights: Mapping[str, Tensor],
     path: Path,
     metrics: Mapping[str, Any] | None = None,
+    half: bool = False,
 ) -> Checkpoint:
     """Write weights and manifest, each to a temporary name first, then renamed.
 
@@ -126,12 +127,17 @@ def save_checkpoint(
         weights: its state dict, or an average of several.
         path: ends in .safetensors.
         metrics: JSON-ready, kept in the manifest.
+        half: store kernels as float16, for shipping; networks still compute in float32.
     """
     from safetensors.torch import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    save_file({key: value.detach().cpu().contiguous() for key, value in weights.items()}, temporary)
+    stored = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
+    if half:
+        # Batch norm's statistics are few and span many magnitudes: they stay float32.
+        stored = {key: value.half() if value.ndim > 1 else value for key, value in stored.items()}
+    save_file(stored, temporary)
     os.replace(temporary, path)
     data = network.config.to_dict()
     checkpoint = Checkpoint(path, data, {path.name: _sha256(path)}, metrics or {})

@@ -23,12 +23,14 @@ from stn_icnn.network import Parsing, STNiCNN, place
 from training.data import AugmentedFaces, Faces, batches, load_faces
 from training.evaluate import evaluate_network
 from training.losses import LabelTools, segmentation_loss
-from training.settings import Phase, Settings
+from training.settings import Settings
 from training.state import Progress, StateError, read_state, restore_optimizer, save_state
 
 SAVE_SECONDS = 120.0
 # The composed output is supervised at half the crop: a quarter of the memory, the same edges.
 COMPOSED_SIZE = 128
+# Parameters, and their share of the learning rate.
+Group = tuple[list[nn.Parameter], float]
 
 
 @dataclass
@@ -113,12 +115,16 @@ def _fit_phase(
     phase = run.settings.phases[run.progress.phase]
     loss_of = _phase_loss(phase.name, network)
     trained = _trained_modules(phase.name, network)
-    parameters = [p for module in trained for p in module.parameters()]
+    groups = [
+        (list(module.parameters()), phase.coarse_rate if module is network.coarse else 1.0)
+        for module in trained
+    ]
+    parameters = [parameter for group, _ in groups for parameter in group]
     if not parameters:
         print(f"phase {phase.name}: nothing to train in {network.config.name}, skipped", flush=True)
         _next_phase(run)
         return
-    optimizer = _optimizer(run.settings, parameters, phase)
+    optimizer = _optimizer(run.settings, groups)
     restore_optimizer(optimizer, moments)
     dataset = AugmentedFaces(faces, network.config.input_size, run.settings.augmentation, run.settings.seed)
     steps = phase.epochs * len(batches(len(dataset), phase.batch_size, 0, 0))
@@ -138,8 +144,8 @@ def _fit_phase(
         for image, target in bar:
             step = done + progress.batch
             rate = schedule(step / max(1, steps)) * phase.learning_rate
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+            for group, (_, share) in zip(optimizer.param_groups, groups, strict=True):
+                group["lr"] = rate * share
             loss = loss_of(_to_input(image, run.device), target.to(run.device))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -164,6 +170,8 @@ def _fit_phase(
         if last or progress.epoch % run.settings.validate_every == 0:
             row |= _validate(run, network, average, val, coarse_only=phase.name == "coarse")
         _log(run.out / "log.csv", row)
+    # The next phase goes on from the better weights.
+    network.load_state_dict(average.values)
     _next_phase(run)
     _save(run, network, average, optimizer, moments=False)
 
@@ -215,10 +223,12 @@ def schedule(done: float) -> float:
     return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * (done - warm) / (1.0 - warm)))
 
 
-def _optimizer(settings: Settings, parameters: list[nn.Parameter], phase: Phase) -> torch.optim.Optimizer:
+def _optimizer(settings: Settings, groups: list[Group]) -> torch.optim.Optimizer:
+    # The learning rates are set at every step.
+    parameters = [{"params": group} for group, _ in groups]
     if settings.optimizer == "adam":
-        return torch.optim.Adam(parameters, phase.learning_rate)
-    return torch.optim.AdamW(parameters, phase.learning_rate, weight_decay=settings.weight_decay)
+        return torch.optim.Adam(parameters)
+    return torch.optim.AdamW(parameters, weight_decay=settings.weight_decay)
 
 
 def _trained_modules(phase: str, network: STNiCNN) -> list[nn.Module]:
@@ -260,7 +270,7 @@ def _phase_loss(phase: str, network: STNiCNN) -> Callable[[Tensor, Tensor], Tens
         with torch.no_grad():
             logits = network.parse_coarse(image)
         found = network.parse_parts(image, torch.softmax(logits, dim=1), theta)
-        parsing = Parsing(logits, theta, found, logits)
+        parsing = Parsing(logits, theta, found, network.compose(logits, theta, found, COMPOSED_SIZE))
         return tools.part_loss(parsing, tools.channels(label))
 
     def end_to_end(image: Tensor, label: Tensor) -> Tensor:

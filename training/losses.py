@@ -25,8 +25,10 @@ def segmentation_loss(logits: Tensor, target: Tensor) -> Tensor:
     Returns:
         A scalar.
     """
-    entropy = F.cross_entropy(logits, target, ignore_index=IGNORE)
     known = (target != IGNORE).unsqueeze(1)
+    # A sum over what is known, as a mean over nothing would not be a number.
+    entropy = F.cross_entropy(logits, target, ignore_index=IGNORE, reduction="sum")
+    entropy = entropy / known.sum().clamp(min=1)
     one_hot = F.one_hot(target.masked_fill(target == IGNORE, 0), logits.shape[1])
     truth = one_hot.movedim(-1, 1) * known
     guess = torch.softmax(logits, dim=1) * known
@@ -57,7 +59,12 @@ class LabelTools:
         return F.interpolate(mapped[:, None].float(), size=(side, side), mode="nearest-exact")[:, 0].long()
 
     def part_loss(self, parsing: Parsing, target: Tensor) -> Tensor:
-        """Segmentation loss inside the six crops, each against the labels sampled by its theta.
+        """Segmentation loss inside the six crops, against the labels sampled by the same thetas.
+
+        "replace" is judged as in the paper, in the coordinates of its crops. "residual" is judged
+        where it is pasted: there the loss knows what moving a crop does. In crop coordinates the
+        labels seem to stay while the picture moves, and that false gradient through theta was seen
+        to take the coarse stage apart within an epoch.
 
         Args:
             parsing: from the network.
@@ -66,25 +73,20 @@ class LabelTools:
         Returns:
             A scalar, the mean over the parts.
         """
-        losses = []
         # One is added so that the sampler's zeros outside the face crop can be told from class 0.
         shifted = target[:, None].float() + 1.0
+        losses = []
         for index, name in enumerate(PARTS):
             logits = parsing.part_logits[name]
-            theta = parsing.theta[:, index]
+            theta = parsing.theta[:, index].detach()
             size = (logits.shape[-2], logits.shape[-1])
-            sampled = crop(shifted, theta.detach(), size, mode="nearest")[:, 0].round().long() - 1
+            sampled = crop(shifted, theta, size, mode="nearest")[:, 0].round().long() - 1
             truth = sampled.masked_fill(sampled < 0, IGNORE)
-            channels = self.network.part_channels[name]
             if self.residual:
-                coarse = crop(parsing.coarse_logits, theta, size)
-                parts = [coarse[:, i] for i in range(coarse.shape[1])]
-                for position, channel in enumerate(channels):
-                    parts[channel] = parts[channel] + logits[:, position]
-                logits = torch.stack(parts, dim=1)
+                logits = crop(parsing.logits, theta, size)
             else:
                 local = torch.zeros_like(truth)
-                for position, channel in enumerate(channels):
+                for position, channel in enumerate(self.network.part_channels[name]):
                     local[truth == channel] = position + 1
                 truth = local.masked_fill(truth == IGNORE, IGNORE)
             losses.append(segmentation_loss(logits, truth))

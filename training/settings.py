@@ -27,12 +27,14 @@ class Phase:
         epochs: passes over the data.
         learning_rate: peak of the one-cycle schedule.
         batch_size: faces a step.
+        coarse_rate: the coarse stage's share of the learning rate where it was trained before.
     """
 
     name: str
     epochs: int
     learning_rate: float
     batch_size: int = 16
+    coarse_rate: float = 1.0
 
     def __post_init__(self) -> None:
         if self.name not in PHASES:

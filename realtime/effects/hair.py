@@ -27,4 +27,4 @@ class Hair:
         for face in faces:
             part = face.alpha("hair")
             if part is not None:
-                recolour(image, part, self.color, self.strength, lightness=0.5)
+                recolour(image, part, self.color, self.strength, darken=0.5, lighten=0.5)

@@ -27,4 +27,4 @@ class Lips:
         for face in faces:
             part = face.alpha(("u_lip", "l_lip"))
             if part is not None:
-                recolour(image, part, self.color, self.strength, lightness=0.6)
+                recolour(image, part, self.color, self.strength, darken=0.85, lighten=0.25)

@@ -10,9 +10,13 @@ from realtime.frames import Image, PartAlpha, Plane
 
 # Below it a part is too faint for a mean colour of its own to mean anything.
 SURE = 0.5
+# Of a and b in OpenCV's 8-bit CIELAB.
+GREY = 128.0
 
 
-def recolour(image: Image, part: PartAlpha, colour: Colour, strength: float, lightness: float) -> None:
+def recolour(
+    image: Image, part: PartAlpha, colour: Colour, strength: float, darken: float, lighten: float
+) -> None:
     """Move a part's mean colour to another one, in place; its texture and highlights stay.
 
     In CIELAB every pixel of the part is shifted by the same amount, so that differences between its
@@ -23,7 +27,8 @@ def recolour(image: Image, part: PartAlpha, colour: Colour, strength: float, lig
         part: where, and how much.
         colour: RGB.
         strength: 0 (nothing) to 1.
-        lightness: share of the lightness difference that is moved, 0 to 1.
+        darken: share of the way to a darker colour's lightness, 0 to 1.
+        lighten: likewise to a lighter one's; small, or paint glows in a dim room.
     """
     sure = (part.alpha > SURE).astype(np.uint8)
     if strength <= 0.0 or not sure.any():
@@ -32,7 +37,11 @@ def recolour(image: Image, part: PartAlpha, colour: Colour, strength: float, lig
     lab = cv2.cvtColor(region, cv2.COLOR_RGB2LAB)
     mean = np.array(cv2.mean(lab, sure)[:3])
     target = cv2.cvtColor(np.array([[colour]], np.uint8), cv2.COLOR_RGB2LAB)[0, 0].astype(float)
-    shift = (target - mean) * (lightness, 1.0, 1.0)
+    reached = mean[0] + (darken if target[0] < mean[0] else lighten) * (target[0] - mean[0])
+    # A colour that is not given all its light isn't given all its chroma either, or it would glow.
+    dim = min(1.0, reached / max(target[0], 1.0))
+    goal = np.array([reached, *(GREY + dim * (target[1:] - GREY))])
+    shift = goal - mean
     table = np.clip(np.arange(256)[:, None, None] + shift, 0, 255).round().astype(np.uint8)
     moved = cv2.cvtColor(cv2.LUT(lab, table), cv2.COLOR_LAB2RGB)
     blend(image, part, np.asarray(moved, np.uint8), strength)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import av
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from realtime.errors import SinkError
 from realtime.frames import Image, RenderedFrame
@@ -28,6 +28,9 @@ CODEC_OPTIONS = {
     "libx264": {"preset": "veryfast", "crf": "20"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "crf": "30", "b:v": "0"},
 }
+EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
+# From a stream's colour space (AVColorSpace) to the converter's number for the same matrix.
+MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
 
 
 class VideoFileSink:
@@ -62,7 +65,9 @@ class VideoFileSink:
         return True
 
     def _open(self, image: Image) -> None:
-        self._container = av.open(str(self._temporary), "w")
+        # Audio may begin before zero (a codec's lead-in); .mkv would move every time for it.
+        options = {"avoid_negative_ts": "disabled"}
+        self._container = av.open(str(self._temporary), "w", container_options=options)
         codec = VIDEO_CODECS[self._path.suffix.lower()]
         stream = self._container.add_stream(codec, rate=self._info.fps, options=CODEC_OPTIONS[codec])
         self._stream = cast(av.VideoStream, stream)
@@ -87,7 +92,8 @@ class VideoFileSink:
         picture = self._formatter.reformat(
             raw,
             format=self._stream.pix_fmt,
-            dst_colorspace=colour.space if colour.space not in (0, 2) else None,
+            dst_colorspace=MATRICES.get(colour.space),
+            interpolation=EXACT,
             dst_color_range=colour.range or None,
         )
         picture.pts = int(rendered.frame.time / self._info.time_base)

@@ -1,0 +1,118 @@
+"""Command line of the benchmarks: `python -m benchmarks engine|pipeline`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.statistics import Summary, interleave
+from engines import BACKENDS, EngineUnavailable, load_engine
+from realtime.app import run
+from realtime.config import RunConfig
+from realtime.errors import RealtimeError
+from realtime.frames import Frame, RenderedFrame
+from realtime.pipeline import Pipeline, Stage
+from realtime.sinks import open_output
+from realtime.sources import open_source
+
+EFFECTS = ("lips", "hair")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    engine = commands.add_parser("engine", help="time the engines, crop to probabilities")
+    engine.add_argument("--weights", type=Path, default=None, help="default: the shipped ones")
+    engine.add_argument("--batch", type=int, default=1, help="faces at once (default 1)")
+    engine.add_argument("--rounds", type=int, default=50, help="timed rounds (default 50)")
+    pipeline = commands.add_parser(
+        "pipeline", help="time file to file with lips and hair, beside plain decoding and encoding"
+    )
+    pipeline.add_argument("--source", default="demo", help="a video file or demo (default)")
+    pipeline.add_argument("--max-frames", type=int, default=150, help="frames a run (default 150)")
+    pipeline.add_argument("--rounds", type=int, default=3, help="timed rounds (default 3)")
+    for command in (engine, pipeline):
+        command.add_argument("--threads", type=int, default=None, help="CPU threads (default: one a core)")
+    return parser
+
+
+def _engine(args: argparse.Namespace) -> None:
+    candidates: dict[str, Callable[[], object]] = {}
+    rng = np.random.default_rng(0)
+    for name in ("eager", *(name for name in BACKENDS if name != "eager")):
+        try:
+            engine, line = load_engine(name, args.weights, args.threads)
+        except EngineUnavailable as error:
+            print(f"{name}: not measured: {error}")
+            continue
+        print(line)
+        side = engine.spec.input_size
+        crops = rng.integers(0, 256, (args.batch, side, side, 3), dtype=np.uint8)
+        candidates[name] = partial(engine.infer, crops)
+    _print(interleave(candidates, args.rounds, warm_up=5), 1, "ms a call")
+
+
+def _pipeline(args: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        config = RunConfig(
+            source=args.source,
+            effects=EFFECTS,
+            output=Path(folder) / "out.mp4",
+            max_frames=args.max_frames,
+            threads=args.threads,
+        )
+        candidates = {
+            "decode + encode": partial(_copy, args.source, Path(folder) / "copy.mp4", args.max_frames),
+            "whole pipeline": partial(_quietly, config),
+        }
+        summaries = interleave(candidates, args.rounds, warm_up=1)
+    _print(summaries, args.max_frames, "ms a frame")
+    for name, summary in summaries.items():
+        print(f"{name:16s} {args.max_frames / summary.median:6.1f} fps (start-up included)")
+
+
+def _copy(source: str, output: Path, frames: int) -> None:
+    opened = open_source(source)
+
+    def wrap(frame: Frame) -> RenderedFrame:
+        return RenderedFrame(frame, frame.image)
+
+    Pipeline(opened, [Stage("copy", wrap)], [open_output(output, opened.info)], frames).run()
+
+
+def _quietly(config: RunConfig) -> None:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as errors:
+        code = run(config)
+    if code != 0:
+        raise RealtimeError(errors.getvalue().strip())
+
+
+def _print(summaries: dict[str, Summary], units: int, unit: str) -> None:
+    print(f"{'':16s} {'median':>8s} {'p95':>8s} {unit}; ratio to the first (quartiles)")
+    for name, summary in summaries.items():
+        scale = 1e3 / units
+        ratio = f"{summary.ratio:.2f} ({summary.low:.2f} to {summary.high:.2f})"
+        print(f"{name:16s} {summary.median * scale:8.1f} {summary.p95 * scale:8.1f} {ratio}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return the exit code (2 usage, 1 other errors)."""
+    args = _parser().parse_args(argv)
+    try:
+        {"engine": _engine, "pipeline": _pipeline}[args.command](args)
+    except RealtimeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.statistics import interleave
+from tests.conftest import VideoMaker
+
+
+def test_candidates_take_turns_and_a_delay_is_read() -> None:
+    order: list[str] = []
+
+    def fast() -> None:
+        order.append("a")
+        time.sleep(0.01)
+
+    def slow() -> None:
+        order.append("b")
+        time.sleep(0.03)
+
+    result = interleave({"a": fast, "b": slow}, rounds=5, warm_up=2)
+    assert order == ["a", "b"] * 7
+    assert result["a"].ratio == 1.0
+    assert 2.0 < result["b"].ratio < 4.0
+    assert 0.029 < result["b"].median < 0.05
+    assert result["b"].low <= result["b"].ratio <= result["b"].high
+
+
+def test_engines_are_timed_beside_eager(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["engine", "--rounds", "2", "--batch", "2", "--threads", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2].startswith("eager")
+    assert lines[-1].startswith("openvino")
+
+
+def test_the_pipeline_is_timed_beside_a_plain_copy(
+    make_video: VideoMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = str(make_video(frames=4))
+    assert main(["pipeline", "--source", source, "--rounds", "1", "--max-frames", "4"]) == 0
+    text = capsys.readouterr().out
+    assert "whole pipeline" in text
+    assert "fps" in text
+
+
+def test_a_missing_source_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pipeline", "--source", "none.mp4"]) == 1
+    assert "no such file" in capsys.readouterr().err

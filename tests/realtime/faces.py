@@ -1,0 +1,26 @@
+"""Parsed faces made by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from realtime.alignment import Alignment
+from realtime.frames import Detection, ParsedFace
+from stn_icnn.labels import CLASS_ID
+
+
+def parsed_face(
+    parts: dict[str, tuple[int, int, int, int]],
+    image_size: tuple[int, int] = (120, 160),
+    alignment: Alignment | None = None,
+    side: int = 64,
+) -> ParsedFace:
+    """A face whose parts are boxes x0, y0, x1, y1 of its crop, with probability 1."""
+    probabilities = np.zeros((19, side, side), np.float32)
+    probabilities[0] = 1.0
+    for name, (x0, y0, x1, y1) in parts.items():
+        probabilities[:, y0:y1, x0:x1] = 0.0
+        probabilities[CLASS_ID[name], y0:y1, x0:x1] = 1.0
+    place = alignment or Alignment((79.5, 59.5), float(side), 0.0)
+    detection = Detection((50.0, 30.0, 110.0, 90.0), 0.9, (70.0, 50.0), (90.0, 50.0), (80.0, 75.0))
+    return ParsedFace(detection, place, probabilities, tuple(range(19)), image_size)

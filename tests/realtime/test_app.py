@@ -1,0 +1,216 @@
+"""The front door as users meet it: `run_webcam.py` with good and bad requests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from run_webcam import main
+from stn_icnn.labels import CLASS_ID
+from tests.conftest import Image, VideoMaker
+
+import av  # isort: skip  # after cv2
+
+ROOT = Path(__file__).parents[2]
+EFFECTS = ["--effect", "lips:color=#b3123f", "--effect", "hair:color=#6a2c70"]
+
+
+def run(*args: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "run_webcam.py"), *map(str, args)]
+    env = {key: value for key, value in os.environ.items() if "DISPLAY" not in key}
+    return subprocess.run(  # type: ignore[call-overload,no-any-return]
+        command, capture_output=True, text=True, timeout=100, env=env, **options
+    )
+
+
+def times(path: Path) -> list[Fraction]:
+    with av.open(str(path)) as container:
+        return [Fraction(f.pts or 0) * Fraction(f.time_base or 1) for f in container.decode(video=0)]
+
+
+def test_a_video_goes_in_and_comes_out_painted(make_video: VideoMaker, tmp_path: Path) -> None:
+    source = make_video(size=(640, 360), frames=6, audio=True)
+    out, sheet = tmp_path / "out.mp4", tmp_path / "sheet.png"
+    done = run("--source", source, "--output", out, "--contact-sheet", sheet, "--stats", *EFFECTS)
+    assert done.returncode == 0, done.stderr
+    assert times(out) == times(source)
+    with av.open(str(source)) as old, av.open(str(out)) as new:
+        before = [frame.to_ndarray(format="rgb24") for frame in old.decode(video=0)]
+        after = [frame.to_ndarray(format="rgb24") for frame in new.decode(video=0)]
+        assert new.streams.audio
+    change = np.abs(before[0].astype(int) - after[0]).sum(axis=2)
+    assert change[60:110, 280:360].mean() > 30, "hair is dyed"
+    assert change[300:, :60].mean() < 15, "the corner is as it was"
+    assert "6 frames in" in done.stdout
+    for word in ("detect", "parse", "render", "output", "latency", f"wrote {out}", f"wrote {sheet}"):
+        assert word in done.stdout
+    assert done.stderr.splitlines()[0].startswith("engine: realtime")
+    assert len(done.stderr.splitlines()) == 1, "no chatter of libraries"
+    assert cv2.imread(str(sheet)) is not None
+
+
+def test_compare_puts_before_and_after_side_by_side(make_video: VideoMaker, tmp_path: Path) -> None:
+    out = tmp_path / "out.mp4"
+    args = ["--source", str(make_video(frames=2)), "--compare", "--output", str(out)]
+    assert main(args) == 0
+    with av.open(str(out)) as container:
+        assert container.streams.video[0].width == 640
+
+
+def test_a_still_image_gives_an_image(tmp_path: Path, portrait: Image) -> None:
+    photo, out = tmp_path / "photo.jpg", tmp_path / "out.png"
+    cv2.imwrite(str(photo), portrait[..., ::-1])
+    assert main(["--source", str(photo), "--effect", "overlay:legend=no", "--output", str(out)]) == 0
+    painted = cv2.imread(str(out))
+    assert painted is not None
+    assert painted.shape == portrait.shape
+    assert (painted[45, 220] != portrait[45, 220, ::-1]).any()
+
+
+def test_max_frames_and_no_output_just_measure(
+    make_video: VideoMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = str(make_video(frames=6))
+    assert main(["--source", source, "--no-display", "--max-frames", "3", "--max-faces", "1"]) == 0
+    assert capsys.readouterr().out.startswith("3 frames in")
+
+
+@pytest.mark.parametrize("backend", ["openvino", "eager"])
+def test_backends_can_be_named(
+    backend: str, make_video: VideoMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["--source", str(make_video(frames=2)), "--no-display", "--backend", backend, "--threads", "1"]
+    assert main(args) == 0
+    assert "(asked for)" in capsys.readouterr().err
+
+
+BAD = {
+    "missing file": (["--source", "none.mp4"], 1, "no such file"),
+    "text as video": (["--source", "text.mp4"], 1, "not a readable video"),
+    "truncated mp4": (["--source", "cut.mp4"], 1, "not a readable video"),
+    "cut mp4": (["--source", "late.mp4"], 1, "damaged or cut short after frame"),
+    "camera 99": (["--source", "99"], 1, "camera 99 cannot be opened"),
+    "zero bytes": (["--source", "empty.mp4"], 1, "empty"),
+    "audio only": (["--source", "sound.m4a"], 1, "holds only audio"),
+    "image to video": (["--source", "photo.png"], 2, "the source is a still image"),
+    "unknown effect": (["--effect", "beard"], 2, "unknown effect 'beard'"),
+    "bad colour": (["--effect", "lips:color=red"], 2, "bad colour 'red'"),
+    "no such folder": (["--output", "none/out.mp4"], 1, "no such folder"),
+    "output is a folder": (["--output", "folder.mp4"], 1, "is a folder"),
+    "unwritable": (["--output", "/proc/out.mp4"], 1, "/proc/out.mp4"),
+    "output kind": (["--output", "out.xyz"], 2, "unknown kind of video"),
+    "output is input": (["--output", "clip.mp4"], 2, "the output is the input itself"),
+    "corrupt weights": (["--weights", "bad.safetensors"], 1, "damaged"),
+    "missing weights": (["--weights", "none.safetensors"], 1, "no such weights file"),
+    "zero threads": (["--threads", "0"], 2, "--threads 0: at least 1"),
+    "zero frames": (["--max-frames", "0"], 2, "--max-frames 0: at least 1"),
+    "zero faces": (["--max-faces", "0"], 2, "--max-faces 0: at least 1"),
+    "same outputs": (["--output", "a.png", "--contact-sheet", "a.png"], 2, "the same file"),
+    "sheet kind": (["--contact-sheet", "sheet.txt"], 2, "a contact sheet is an image"),
+}
+
+
+@pytest.fixture
+def bad_folder(
+    tmp_path: Path, make_video: VideoMaker, portrait: Image, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A folder of good and bad files, made the current one."""
+    clip = make_video(frames=20, audio=True)
+    fast = make_video("fast.mp4", frames=20, options={"movflags": "faststart"}).read_bytes()
+    files = {
+        "text.mp4": b"This is a text and no video.\n" * 50,
+        "cut.mp4": clip.read_bytes()[: clip.stat().st_size // 2],
+        "late.mp4": fast[: int(len(fast) * 0.7)],
+        "empty.mp4": b"",
+        "photo.png": cv2.imencode(".png", portrait)[1].tobytes(),
+        "bad.safetensors": b"not weights",
+        "bad.json": (
+            b'{"format": "stn-icnn-1", "network": {"name": "x", "classes": []},'
+            b' "files": {"bad.safetensors": "00"}}'
+        ),
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "folder.mp4").mkdir()
+    with av.open(str(clip)) as source, av.open(str(tmp_path / "sound.m4a"), "w", format="mp4") as target:
+        stream = target.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(source.streams.audio[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_requests_get_one_line_and_leave_nothing(
+    case: str, bad_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args, code, message = BAD[case]
+    given = dict(zip(args[::2], args[1::2], strict=True))
+    full = {"--source": "clip.mp4", "--output": "out.mp4", **given}
+    before = {path: path.stat().st_mtime_ns for path in bad_folder.iterdir()}
+    assert main([word for pair in full.items() for word in pair]) == code
+    lines = capsys.readouterr().err.strip().splitlines()
+    errors = [line for line in lines if not line.startswith("engine: ")]
+    assert len(errors) == 1
+    assert errors[0].startswith("error: ")
+    assert message in errors[0]
+    after = {path: path.stat().st_mtime_ns for path in bad_folder.iterdir()}
+    assert after == before, "nothing is left behind and nothing was touched"
+
+
+def test_no_display_names_the_way_out(make_video: VideoMaker) -> None:
+    done = run("--source", make_video(frames=2))
+    assert done.returncode == 1
+    assert done.stderr == "error: no display here; use --no-display with --output FILE or --stats\n"
+
+
+def test_unknown_flags_are_usage() -> None:
+    assert run("--sauce", "0").returncode == 2
+
+
+def test_help_names_every_flag_and_effect() -> None:
+    text = run("--help").stdout
+    flags = "source effect output display no-display compare contact-sheet backend weights threads"
+    for flag in (*flags.split(), "max-faces", "max-frames", "stats"):
+        assert f"--{flag}" in text
+    for effect in ("lips:color=#b3123f", "hair:color=", "overlay:strength="):
+        assert effect in text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_within_two_seconds_and_the_output_plays(number: int, tmp_path: Path) -> None:
+    out = tmp_path / "out.mp4"
+    command = [sys.executable, str(ROOT / "run_webcam.py"), "--source", "demo", "--output", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        part = tmp_path / f".out.{process.pid}.part.mp4"
+        deadline = time.monotonic() + 60
+        while not (part.exists() and part.stat().st_size > 0) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        sent = time.monotonic()
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    # The 2 s of the pipeline, and a second for a busy machine to start and end a process.
+    assert time.monotonic() - sent < 3.0
+    assert process.returncode == 0, stderr
+    assert "stopped early" in stdout
+    assert len(times(out)) >= 1
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_labels_used_by_the_effects_exist() -> None:
+    assert {"u_lip", "l_lip", "hair"} <= set(CLASS_ID)

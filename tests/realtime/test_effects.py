@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from realtime.alignment import Alignment
+from realtime.effects import EFFECTS, describe_effects, parse_effect
+from realtime.effects.hair import Hair
+from realtime.effects.lips import Lips
+from realtime.effects.overlay import Overlay
+from realtime.errors import UsageError
+from realtime.frames import Image, ParsedFace
+from tests.realtime.faces import parsed_face
+
+PARTS = {
+    "hair": (8, 6, 56, 20),
+    "skin": (10, 20, 54, 40),
+    "u_lip": (20, 40, 44, 44),
+    "l_lip": (20, 44, 44, 50),
+}
+
+
+@pytest.fixture
+def picture() -> Image:
+    rng = np.random.default_rng(0)
+    rough = rng.integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    return np.asarray(cv2.GaussianBlur(rough, (0, 0), 1.5), np.uint8)
+
+
+@pytest.fixture
+def face() -> ParsedFace:
+    return parsed_face(PARTS)
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_strength_0_is_the_identity(name: str, picture: Image, face: ParsedFace) -> None:
+    text = f"{name}:strength=0" + (",legend=no" if name == "overlay" else "")
+    image = picture.copy()
+    parse_effect(text).apply(image, [face])
+    assert np.array_equal(image, picture)
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_no_face_no_change(name: str, picture: Image) -> None:
+    image = picture.copy()
+    parse_effect(name).apply(image, [])
+    assert np.array_equal(image, picture)
+
+
+@pytest.mark.parametrize(("name", "parts"), [("lips", ("u_lip", "l_lip")), ("hair", ("hair",))])
+def test_only_its_parts_are_painted(
+    name: str, parts: tuple[str, ...], picture: Image, face: ParsedFace
+) -> None:
+    image = picture.copy()
+    parse_effect(name).apply(image, [face])
+    inside = face.probability(parts)
+    assert np.array_equal(image[inside == 0], picture[inside == 0])
+    changed = (image != picture).any(axis=2)
+    assert changed[inside > 0.95].mean() > 0.9
+
+
+def test_lips_take_the_colour_and_keep_their_texture(picture: Image, face: ParsedFace) -> None:
+    image = picture.copy()
+    Lips(color=(179, 18, 63), strength=1.0).apply(image, [face])
+    inside = face.probability(("u_lip", "l_lip")) > 0.99
+    lab, before = (cv2.cvtColor(p, cv2.COLOR_RGB2LAB).astype(float) for p in (image, picture))
+    target = cv2.cvtColor(np.array([[(179, 18, 63)]], np.uint8), cv2.COLOR_RGB2LAB)[0, 0]
+    assert np.abs(lab[inside][:, 1:].mean(axis=0) - target[1:]).max() < 12
+    assert np.corrcoef(lab[inside][:, 0], before[inside][:, 0])[0, 1] > 0.9
+
+
+def test_dark_hair_gets_lighter_and_light_hair_darker(face: ParsedFace) -> None:
+    for level, colour in ((20, (230, 200, 120)), (220, (30, 20, 15))):
+        image = np.full((120, 160, 3), level, np.uint8)
+        Hair(color=colour, strength=1.0).apply(image, [face])
+        after = image[face.probability("hair") > 0.99].mean()
+        assert abs(after - level) > 30
+        assert (after > level) == (colour[0] > level)
+
+
+def test_painting_follows_soft_probabilities(face: ParsedFace) -> None:
+    image = np.full((120, 160, 3), 120, np.uint8)
+    face.probabilities[13, 6:20, 8:56] = np.linspace(0, 1, 48, dtype=np.float32)
+    Hair(color=(255, 0, 0), strength=1.0).apply(image, [face])
+    red = image[41, 56:104, 0].astype(int)
+    assert red[0] == 120
+    assert red[-10] > 150
+    assert len(set(red.tolist())) > 8, "a soft ramp, not a hard mask"
+
+
+def test_overlay_paints_every_part_and_names_it(picture: Image, face: ParsedFace) -> None:
+    plain, named = picture.copy(), picture.copy()
+    Overlay(legend=False).apply(plain, [face])
+    Overlay().apply(named, [face])
+    inside = face.probability("skin") > 0.95
+    assert (plain != picture).any(axis=2)[inside].mean() > 0.9
+    assert (named[:40, :40] != plain[:40, :40]).any(), "the legend is drawn"
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_faces_at_the_border_and_outside(name: str, picture: Image) -> None:
+    for centre in ((0.0, 0.0), (159.0, 119.0), (-300.0, 50.0)):
+        image = picture.copy()
+        place = parsed_face(PARTS, alignment=Alignment(centre, 80.0, 0.5))
+        parse_effect(name).apply(image, [place, place])
+
+
+def test_options_are_read() -> None:
+    assert parse_effect("lips:color=#0000ff,strength=0.25") == Lips((0, 0, 255), 0.25)
+    assert parse_effect("hair") == Hair()
+    assert parse_effect("overlay:legend=no") == Overlay(legend=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("beard", "unknown effect 'beard': one of lips, hair, overlay"),
+        ("", "unknown effect"),
+        ("lips:colour=#ff0000", "bad option 'colour=#ff0000': one of color, strength"),
+        ("lips:color", "bad option 'color'"),
+        ("lips:color=red", "bad colour 'red'"),
+        ("lips:color=#12345", "bad colour"),
+        ("hair:strength=2", "bad number '2'"),
+        ("hair:strength=nan", "bad number"),
+        ("overlay:legend=maybe", "yes or no"),
+    ],
+)
+def test_what_is_wrong_is_said(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message.replace("(", "\\(")):
+        parse_effect(text)
+
+
+def test_the_help_lists_every_effect_with_defaults() -> None:
+    text = describe_effects()
+    assert "lips:color=#b3123f,strength=0.7" in text
+    assert "overlay:strength=0.6,legend=yes" in text

@@ -1,0 +1,191 @@
+"""Training end to end on drawn faces: it learns, it resumes, it says what is wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import training.loop
+import training.losses
+from stn_icnn.checkpoint import load_network, read_checkpoint
+from stn_icnn.config import NAMED
+from tests.conftest import tiny_config
+from training.__main__ import CONFIGS, main
+from training.loop import schedule
+from training.settings import read_settings
+
+SETTINGS = """
+network = "tiny"
+seed = 3
+store_size = 64
+validate_every = 1
+average = 0.5
+
+[augmentation]
+occlude = 0.0
+
+[[phases]]
+name = "coarse"
+epochs = 2
+learning_rate = 5e-3
+batch_size = 2
+
+[[phases]]
+name = "localizer"
+epochs = 1
+learning_rate = 1e-3
+batch_size = 2
+
+[[phases]]
+name = "parts"
+epochs = 1
+learning_rate = 1e-3
+batch_size = 2
+
+[[phases]]
+name = "end_to_end"
+epochs = 1
+learning_rate = 1e-3
+batch_size = 2
+coarse_rate = 0.5
+"""
+
+
+@pytest.fixture(autouse=True)
+def _small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NAMED, "tiny", tiny_config("replace", "conv"))
+    monkeypatch.setattr(training.loop, "COMPOSED_SIZE", 32)
+
+
+def fit_args(folder: Path, out: Path, settings: str = SETTINGS) -> list[str]:
+    config = folder / "tiny.toml"
+    config.write_text(settings)
+    data = ["--data", str(folder), "--out", str(out), "--workers", "0"]
+    return ["fit", "--config", str(config), *data]
+
+
+def test_all_four_phases_train_and_the_result_can_be_scored(
+    face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert main(fit_args(face_folder, out)) == 0
+    weights = out / "tiny.safetensors"
+    assert f"trained: {weights}" in capsys.readouterr().out
+    with (out / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["phase"] for row in rows] == ["coarse", "coarse", "localizer", "parts", "end_to_end"]
+    assert float(rows[1]["loss"]) < float(rows[0]["loss"])
+    assert read_checkpoint(weights).metrics["split"] == "val"
+    scores = tmp_path / "scores.json"
+    args = ["evaluate", "--weights", str(weights), "--data", str(face_folder), "--json", str(scores)]
+    assert main(args) == 0
+    result = json.loads(scores.read_text())
+    assert result["faces"] == 2
+    assert 0.0 <= result["mean_f1_19"] <= 1.0
+    assert "mean_f1_19" in capsys.readouterr().out
+
+
+def test_an_interrupted_run_goes_on_to_the_same_weights(
+    face_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.use_deterministic_algorithms(True)
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert main(fit_args(face_folder, whole)) == 0
+    # Saved after every batch, and killed in the middle of the second epoch.
+    monkeypatch.setattr(training.loop, "SAVE_SECONDS", -1.0)
+    steps = 0
+    real = training.losses.segmentation_loss
+
+    def interrupted(*args: torch.Tensor) -> torch.Tensor:
+        nonlocal steps
+        steps += 1
+        if steps == 4:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(training.loop, "segmentation_loss", interrupted)
+    assert main(fit_args(face_folder, cut)) == 130
+    assert not (cut / "tiny.tmp").exists()
+    monkeypatch.setattr(training.loop, "segmentation_loss", real)
+    assert main(fit_args(face_folder, cut)) == 0
+    torch.use_deterministic_algorithms(False)
+    first, second = (load_file(folder / "tiny.safetensors") for folder in (whole, cut))
+    for key, value in first.items():
+        assert torch.allclose(value.float(), second[key].float(), atol=1e-5), key
+
+
+def test_a_finished_run_is_left_as_it_is(face_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert main(fit_args(face_folder, out)) == 0
+    before = (out / "tiny.safetensors").read_bytes()
+    assert main(fit_args(face_folder, out)) == 0
+    assert (out / "tiny.safetensors").read_bytes() == before
+
+
+def test_other_settings_do_not_resume(
+    face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert main(fit_args(face_folder, out)) == 0
+    assert main(fit_args(face_folder, out, SETTINGS.replace("seed = 3", "seed = 4"))) == 1
+    assert "made with other settings" in capsys.readouterr().err
+    (out / "state.safetensors").write_bytes(b"half")
+    assert main(fit_args(face_folder, out)) == 1
+    assert "cannot resume" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("[[phases]]", "[[phase]]"), "phases"),
+        (('name = "coarse"', 'name = "middle"'), "one of coarse, localizer, parts, end_to_end"),
+        (('network = "tiny"', 'network = "huge"'), "one of paper, realtime"),
+        (("seed = 3", "sead = 3"), "sead"),
+        (("occlude", "ocelot"), "ocelot"),
+        (("seed = 3", "seed ="), "line"),
+    ],
+)
+def test_bad_settings_are_usage_errors(
+    change: tuple[str, str],
+    message: str,
+    face_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(fit_args(face_folder, tmp_path / "run", SETTINGS.replace(*change))) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_data_stops_before_training(
+    face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (face_folder / "images" / "face1.jpg").unlink()
+    assert main(fit_args(face_folder, tmp_path / "run")) == 1
+    assert "images/face1.jpg" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["realtime", "paper"])
+def test_shipped_settings_can_be_read(name: str) -> None:
+    settings = read_settings(CONFIGS / f"{name}.toml")
+    assert settings.network == name
+    assert settings.phases[-1].name == "end_to_end"
+
+
+def test_the_schedule_warms_up_peaks_and_falls() -> None:
+    assert schedule(0.0) == pytest.approx(0.1)
+    assert schedule(0.05) == pytest.approx(1.0)
+    assert schedule(1.0) == pytest.approx(0.01)
+    assert schedule(0.3) > schedule(0.6) > schedule(0.9)
+
+
+def test_weights_load_after_a_run(face_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert main(fit_args(face_folder, out)) == 0
+    assert load_network(read_checkpoint(out / "tiny.safetensors")).config.name == "tiny"
