@@ -6,6 +6,7 @@ import os
 import threading
 import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,8 +45,7 @@ class FaceDetector:
             self.max_faces = max_faces
             # The first picture brings warnings of its own.
             self.detect(np.zeros((64, 64, 3), np.uint8))
-        # mediapipe's own clean-up fails when it runs after the interpreter's; this runs before.
-        self._finalizer = weakref.finalize(self, self._detector.close)
+        self._finalizer = weakref.finalize(self, _release, self._detector)
 
     def detect(self, image: Image) -> tuple[Detection, ...]:
         """Return the faces of an image (H, W, 3) uint8 RGB, largest first."""
@@ -76,3 +76,13 @@ class FaceDetector:
         """Free the detector."""
         with self._lock, native_chatter_hidden():
             self._finalizer()
+
+
+def _release(detector: Any) -> None:
+    """Close a mediapipe detector, also when the interpreter is already ending."""
+    try:
+        detector.close()
+    except RuntimeError:
+        # mediapipe closes through a thread pool, which is gone by then; without its handle the
+        # detector's own destructor doesn't try again, with a trace on the terminal.
+        detector._handle = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -19,6 +20,8 @@ from stn_icnn.labels import CLASS_ID
 
 Image = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
+
+Value = TypeVar("Value", np.uint8, np.float32)
 
 # Probabilities at which paint starts and is full: a faint doubt must not tint the wall behind.
 ALPHA_RAMP = (0.25, 0.75)
@@ -163,17 +166,22 @@ class ParsedFace:
         steep = np.clip((self._crop_plane(part) - low) * (1.0 / (high - low)), 0.0, 1.0)
         return self._region_of(np.asarray(steep * _fade(steep.shape[-1]), np.float32))
 
-    def warp(self, planes: Plane) -> tuple[Plane, slice, slice] | None:
-        """Bring crop planes (O, O, K <= 4) float32 into the image.
+    def warp(self, colour: Image, alpha: Plane) -> tuple[Image, PartAlpha] | None:
+        """Bring a picture in crop coordinates into the image.
+
+        Args:
+            colour: (O, O, 3) uint8 RGB.
+            alpha: (O, O) float32, 0 to 1; faded at the crop's border.
 
         Returns:
-            (h, w, K) float32 with the rows and columns of the image that it covers; None where the
-            crop lies outside the image.
+            (h, w, 3) uint8 with its alpha and place; None where the crop lies outside the image.
         """
         rows, columns = self.alignment.region(self.image_size)
         if rows.stop <= rows.start or columns.stop <= columns.start:
             return None
-        return self._warp(planes, rows, columns), rows, columns
+        faded = np.asarray(alpha * _fade(alpha.shape[0]), np.float32)
+        part = PartAlpha(self._warp(faded, rows, columns), columns.start, rows.start)
+        return self._warp(colour, rows, columns), part
 
     def _crop_plane(self, part: str | Iterable[str]) -> Plane:
         names = [part] if isinstance(part, str) else list(part)
@@ -196,11 +204,12 @@ class ParsedFace:
             return None
         return PartAlpha(self._warp(plane, rows, columns), columns.start, rows.start)
 
-    def _warp(self, plane: Plane, rows: slice, columns: slice) -> Plane:
+    def _warp(self, plane: npt.NDArray[Value], rows: slice, columns: slice) -> npt.NDArray[Value]:
         matrix = self.alignment.to_image(plane.shape[0])
         matrix[:, 2] -= (columns.start, rows.start)
         size = (columns.stop - columns.start, rows.stop - rows.start)
-        return np.asarray(cv2.warpAffine(plane, matrix, size, flags=cv2.INTER_LINEAR), np.float32)
+        warped = cv2.warpAffine(plane, matrix, size, flags=cv2.INTER_LINEAR)
+        return np.asarray(warped, plane.dtype)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from realtime.channel import Channel, Closed
@@ -81,6 +82,7 @@ class Pipeline:
         self._failure: BaseException | None = None
         self._failure_lock = threading.Lock()
         self._stop = False
+        self._whole = False
         self.report = Report()
 
     def stop(self) -> None:
@@ -126,6 +128,8 @@ class Pipeline:
                 self._channels[0].put(frame)
                 if self.max_frames is not None and count + 1 >= self.max_frames:
                     break
+            else:
+                self._whole = True
             self._channels[0].close()
         except Closed:
             pass
@@ -186,8 +190,9 @@ class Pipeline:
         if not threads[0].is_alive():
             # Native readers crash when they are closed in the middle of a read.
             self._safely(self.source.close)
+        whole = self._whole and not self._stop
         for sink in self.sinks:
-            self._safely(sink.close if self._failure is None else sink.abort)
+            self._safely(partial(sink.close, whole) if self._failure is None else sink.abort)
 
     def _safely(self, action: Callable[[], None]) -> None:
         try:

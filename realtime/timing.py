@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
+
+# The latest so many frames are kept, so that a long run's memory stays bounded.
+KEPT = 10_000
 
 
 @dataclass
@@ -19,17 +23,17 @@ class Timing:
         latency: capture to sink of each frame that arrived.
     """
 
-    service: dict[str, list[float]] = field(default_factory=dict)
-    wait: dict[str, list[float]] = field(default_factory=dict)
-    latency: list[float] = field(default_factory=list)
+    service: dict[str, deque[float]] = field(default_factory=dict)
+    wait: dict[str, deque[float]] = field(default_factory=dict)
+    latency: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
     started: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def record(self, stage: str, wait: float, service: float) -> None:
         """Add one frame's times of a stage."""
         with self._lock:
-            self.wait.setdefault(stage, []).append(wait)
-            self.service.setdefault(stage, []).append(service)
+            self.wait.setdefault(stage, deque(maxlen=KEPT)).append(wait)
+            self.service.setdefault(stage, deque(maxlen=KEPT)).append(service)
 
     def arrived(self, captured_at: float) -> None:
         """Add the latency of a frame that the sink has just taken."""

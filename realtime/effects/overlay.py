@@ -10,7 +10,7 @@ import numpy as np
 
 from realtime.effects.effect import Colour
 from realtime.effects.paint import blend
-from realtime.frames import Image, ParsedFace, PartAlpha
+from realtime.frames import Image, ParsedFace
 from stn_icnn.labels import PALETTE, legend
 
 # A class is in the legend from this share of a face crop on.
@@ -45,16 +45,13 @@ class Overlay:
         weights = flat * flat * flat
         weights /= weights.sum(axis=0, keepdims=True)
         classes = np.array(face.classes)
-        # A fourth plane: how much is not background.
-        colours = np.concatenate([PALETTE[classes], (classes > 0)[:, None] * 255], axis=1)
-        planes = (weights.T @ colours.astype(np.float32)).reshape(side, side, 4)
-        warped = face.warp(np.ascontiguousarray(planes, np.float32))
+        alpha = 1.0 - weights[classes == 0].sum(axis=0)
+        # The palette's background is black: divided by alpha, only the parts' own colours are left.
+        mixed = weights.T @ PALETTE[classes].astype(np.float32) / np.maximum(alpha, 1e-3)[:, None]
+        colour = np.clip(mixed, 0, 255).astype(np.uint8).reshape(side, side, 3)
+        warped = face.warp(colour, alpha.reshape(side, side))
         if warped is not None:
-            values, rows, columns = warped
-            alpha = values[..., 3] / 255.0
-            colour = values[..., :3] / np.maximum(alpha, 1e-3)[..., None]
-            part = PartAlpha(np.asarray(alpha, np.float32), columns.start, rows.start)
-            blend(image, part, np.clip(colour, 0, 255).astype(np.uint8), self.strength)
+            blend(image, warped[1], warped[0], self.strength)
         share = (flat > 0.5).mean(axis=1)
         return {int(i) for i, part_share in zip(classes, share, strict=True) if i and part_share > SHOWN}
 

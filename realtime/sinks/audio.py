@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -33,7 +33,6 @@ class AudioCopier:
                 raise SinkError(f"the audio of {path} does not fit this format; try .mkv ({error})") from None
         self._packets = self._read()
         self._next: av.Packet[av.AudioStream] | None = next(self._packets, None)
-        self._until = Fraction(0)
 
     def _read(self) -> Iterator[av.Packet[av.AudioStream]]:
         if not self._streams:
@@ -44,26 +43,23 @@ class AudioCopier:
 
     def copy_until(self, time: Fraction) -> None:
         """Copy the packets that start before `time`, seconds."""
-        self._until = max(self._until, time)
-        while self._next is not None and _packet_time(self._next) < time:
+        self._copy_while(lambda packet: _packet_time(packet) < time)
+
+    def _copy_while(self, wanted: Callable[[av.Packet[av.AudioStream]], bool]) -> None:
+        while self._next is not None and wanted(self._next):
             packet, self._next = self._next, next(self._packets, None)
             packet.stream = self._streams[packet.stream.index]
             self._output.mux(packet)
 
-    def finish(self) -> None:
-        """Copy the rest where the video is whole, else up to the last frame; then close the input."""
-        ended = self._video_ended()
-        self.copy_until(Fraction(10**9) if ended else self._until)
-        self._input.close()
+    def finish(self, whole: bool) -> None:
+        """Copy the rest, unless the video was ended early; then close the input."""
+        if whole:
+            self._copy_while(lambda packet: True)
+        self.close()
 
-    def _video_ended(self) -> bool:
-        """Say whether the last frame written is the source's last, by its duration."""
-        video = self._input.streams.video[0]
-        if video.duration is None or video.time_base is None:
-            return True
-        end = (Fraction(video.start_time or 0) + video.duration) * video.time_base
-        frame = 1 / Fraction(video.average_rate or 25)
-        return end - self._until < 2 * frame
+    def close(self) -> None:
+        """Close the input."""
+        self._input.close()
 
 
 def _packet_time(packet: av.Packet[av.AudioStream]) -> Fraction:

@@ -29,7 +29,7 @@ class ImageFileSink:
         write_image(self._temporary, rendered.image)
         return True
 
-    def close(self) -> None:
+    def close(self, whole: bool = True) -> None:
         """Give the file its name."""
         if self._temporary.exists():
             os.replace(self._temporary, self._path)
@@ -69,7 +69,7 @@ class ContactSheetSink:
         self._count += 1
         return True
 
-    def close(self) -> None:
+    def close(self, whole: bool = True) -> None:
         """Write the sheet."""
         if not self._kept:
             return

@@ -22,8 +22,12 @@ class Sink(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """Finish: what was written becomes visible under its name."""
+    def close(self, whole: bool = True) -> None:
+        """Finish: what was written becomes visible under its name.
+
+        Args:
+            whole: every frame of the source was written; else the run was ended before.
+        """
         ...
 
     def abort(self) -> None:
@@ -38,7 +42,7 @@ class NullSink:
         """Drop the frame."""
         return True
 
-    def close(self) -> None:
+    def close(self, whole: bool = True) -> None:
         """Nothing is held."""
 
     def abort(self) -> None:

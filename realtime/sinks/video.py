@@ -100,7 +100,7 @@ class VideoFileSink:
         picture.time_base = self._info.time_base
         return picture
 
-    def close(self) -> None:
+    def close(self, whole: bool = True) -> None:
         """Write what the encoder still holds and the rest of the audio; then give the file its name."""
         if self._container is None:
             return
@@ -109,7 +109,7 @@ class VideoFileSink:
             for packet in self._stream.encode(None):
                 self._container.mux(packet)
             if self._audio is not None:
-                self._audio.finish()
+                self._audio.finish(whole)
             self._container.close()
             os.replace(self._temporary, self._path)
         except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -120,6 +120,8 @@ class VideoFileSink:
     def abort(self) -> None:
         """Remove the temporary file; a file already under the final name stays as it was."""
         container, self._container = self._container, None
+        if self._audio is not None:
+            self._audio.close()
         if container is not None:
             # The file goes anyway, and the first failure has been told.
             with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):

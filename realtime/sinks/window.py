@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -29,7 +30,7 @@ class WindowSink:
         self._info = info
         self._started: float | None = None
         try:
-            cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+            cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
             cv2.resizeWindow(WINDOW, min(info.width, 1280), min(info.height, 720))
         except cv2.error as error:
             raise SinkError(f"no window can be opened here ({error}); use --no-display") from None
@@ -54,16 +55,21 @@ class WindowSink:
         return max(1, round((self._started + due - now) * 1000))
 
     def _open(self) -> bool:
-        return cv2.getWindowProperty(WINDOW, cv2.WND_PROP_VISIBLE) >= 1
+        try:
+            return cv2.getWindowProperty(WINDOW, cv2.WND_PROP_VISIBLE) >= 1
+        except cv2.error:
+            # The window toolkit ends with its last window.
+            return False
 
-    def close(self) -> None:
+    def close(self, whole: bool = True) -> None:
         """Close the window."""
-        cv2.destroyWindow(WINDOW)
-        cv2.waitKey(1)
+        with contextlib.suppress(cv2.error):
+            cv2.destroyWindow(WINDOW)
+            cv2.waitKey(1)
 
     def abort(self) -> None:
         """Close the window."""
-        self.close()
+        self.close(whole=False)
 
 
 def _has_display() -> bool:

@@ -18,6 +18,8 @@ from realtime.sources.source import Colour, SourceInfo
 # FFmpeg reads these as text art; nobody means them as videos.
 TEXT_FORMATS = {"tty", "ansi", "txt", "bin", "xbin"}
 OPEN_SECONDS = 10.0
+# Streams that won't wait; http and the like are read as files are.
+LIVE_PROTOCOLS = ("rtsp:", "rtsps:", "rtmp:", "rtp:", "udp:", "srt:")
 # FFmpeg's fast way from YUV to RGB darkens by more than one level; this one takes 3 ms more at 720p.
 EXACT = (
     Interpolation.BILINEAR
@@ -61,7 +63,7 @@ class VideoSource:
             fps=Fraction(rate),
             time_base=Fraction(self._stream.time_base or Fraction(1, 90000)),
             frames=self._stream.frames or None,
-            live=network,
+            live=name.startswith(LIVE_PROTOCOLS),
             path=None if network else Path(name),
             colour=Colour(
                 int(context.colorspace),

@@ -58,6 +58,17 @@ def test_a_video_goes_in_and_comes_out_painted(make_video: VideoMaker, tmp_path:
     assert cv2.imread(str(sheet)) is not None
 
 
+def test_the_whole_run_needs_no_torch(make_video: VideoMaker, tmp_path: Path) -> None:
+    out = tmp_path / "out.mp4"
+    code = (
+        "import sys; sys.modules['torch'] = None; from run_webcam import main; "
+        f"sys.exit(main(['--source', {str(make_video(frames=2))!r}, '--output', {str(out)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert len(times(out)) == 2
+
+
 def test_compare_puts_before_and_after_side_by_side(make_video: VideoMaker, tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"
     args = ["--source", str(make_video(frames=2)), "--compare", "--output", str(out)]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -105,3 +107,11 @@ def test_a_closed_parser_says_so(portrait: Image) -> None:
 def test_an_unknown_backend_is_refused() -> None:
     with pytest.raises(EngineError, match="one of auto"):
         FaceParser(backend="magic")
+
+
+def test_a_parser_that_is_never_closed_ends_quietly() -> None:
+    code = "from realtime import FaceParser; parser = FaceParser(threads=1)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr

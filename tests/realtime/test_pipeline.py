@@ -52,8 +52,8 @@ class ListSink:
         self.got.append(rendered.frame.index)
         return rendered.frame.index != self.stop_at
 
-    def close(self) -> None:
-        self.ended.append("close")
+    def close(self, whole: bool = True) -> None:
+        self.ended.append("close" if whole else "close early")
 
     def abort(self) -> None:
         self.ended.append("abort")
@@ -112,6 +112,7 @@ def test_max_frames_ends_the_source() -> None:
     sink = ListSink()
     assert Pipeline(CountingSource(50), stages(), [sink], max_frames=7).run().frames == 7
     assert sink.got == list(range(7))
+    assert sink.ended == ["close early"]
 
 
 def failing(at: int) -> Callable[[Frame], Frame]:
@@ -153,7 +154,7 @@ def test_a_failing_sink_keeps_its_own_words_and_every_sink_is_told() -> None:
 
 def test_a_sink_that_fails_to_close_is_reported() -> None:
     class Unclosable(ListSink):
-        def close(self) -> None:
+        def close(self, whole: bool = True) -> None:
             raise SinkError("no space for the index")
 
     with pytest.raises(SinkError, match="no space"):
@@ -165,7 +166,7 @@ def test_a_sink_may_ask_for_the_end_and_its_output_is_kept() -> None:
     report = Pipeline(CountingSource(1000), stages(), [first, second]).run()
     assert first.got == second.got == list(range(6))
     assert report.stopped
-    assert first.ended == ["close"]
+    assert first.ended == ["close early"]
     assert not our_threads()
 
 
@@ -178,7 +179,7 @@ def test_stop_ends_a_live_run_within_two_seconds() -> None:
     report = pipeline.run()
     assert time.monotonic() - started < 2.0
     assert report.stopped
-    assert sink.ended == ["close"]
+    assert sink.ended == ["close early"]
     assert not our_threads()
 
 

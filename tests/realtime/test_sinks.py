@@ -78,15 +78,18 @@ def test_pixels_survive_with_the_sources_colours(make_video: VideoMaker, tmp_pat
     after.close()
 
 
-def test_stopping_early_cuts_the_audio_with_the_video(make_video: VideoMaker, tmp_path: Path) -> None:
-    source = open_source(str(make_video(frames=12, audio=True)))
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
+def test_stopping_early_cuts_the_audio_with_the_video(
+    name: str, make_video: VideoMaker, tmp_path: Path
+) -> None:
+    source = open_source(str(make_video(name, frames=12, audio=True)))
     out = tmp_path / "out.mp4"
     sink = open_output(out, source.info)
     for frame in source.frames():
         if frame.index == 4:
             break
         sink.write(RenderedFrame(frame, frame.image))
-    sink.close()
+    sink.close(whole=False)
     source.close()
     assert len(times(out)) == 4
     with av.open(str(out)) as container:
