@@ -39,6 +39,10 @@ def run(config: RunConfig) -> int:
     except EngineError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        # Before the pipeline ran: from there on a signal ends it in order.
+        print("stopped before anything was done", file=sys.stderr)
+        return 130
     _tell(config, report)
     return 0
 

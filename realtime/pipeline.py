@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from realtime.channel import Channel, Closed
-from realtime.errors import RealtimeError, StageError
+from realtime.errors import RealtimeError, SourceError, StageError
 from realtime.frames import Frame, RenderedFrame
 from realtime.sinks import Sink
 from realtime.sources import Source
@@ -63,7 +63,8 @@ class Pipeline:
     Args:
         source: opened; closed by `run`.
         stages: in order; the last gives a RenderedFrame.
-        sinks: closed by `run`: finished when all went well or the user stopped, else aborted.
+        sinks: closed by `run`: finished when all went well, the user stopped or a live source was
+            lost, else aborted.
         max_frames: stop the source after so many frames.
     """
 
@@ -191,8 +192,11 @@ class Pipeline:
             # Native readers crash when they are closed in the middle of a read.
             self._safely(self.source.close)
         whole = self._whole and not self._stop
+        # A camera that is unplugged must not take an hour's recording with it.
+        lost_camera = self.source.info.live and isinstance(self._failure, SourceError)
+        keep = self._failure is None or lost_camera
         for sink in self.sinks:
-            self._safely(partial(sink.close, whole) if self._failure is None else sink.abort)
+            self._safely(partial(sink.close, whole) if keep else sink.abort)
 
     def _safely(self, action: Callable[[], None]) -> None:
         try:

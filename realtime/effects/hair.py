@@ -25,6 +25,4 @@ class Hair:
     def apply(self, image: Image, faces: Sequence[ParsedFace]) -> None:
         """See `Effect.apply`."""
         for face in faces:
-            part = face.alpha("hair")
-            if part is not None:
-                recolour(image, part, self.color, self.strength, darken=0.5, lighten=0.5)
+            recolour(image, face, ("hair",), self.color, self.strength, darken=0.5, lighten=0.5)

@@ -25,6 +25,4 @@ class Lips:
     def apply(self, image: Image, faces: Sequence[ParsedFace]) -> None:
         """See `Effect.apply`."""
         for face in faces:
-            part = face.alpha(("u_lip", "l_lip"))
-            if part is not None:
-                recolour(image, part, self.color, self.strength, darken=0.85, lighten=0.25)
+            recolour(image, face, ("u_lip", "l_lip"), self.color, self.strength, darken=0.85, lighten=0.25)

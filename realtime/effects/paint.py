@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from realtime.effects.effect import Colour
-from realtime.frames import Image, PartAlpha, Plane
+from realtime.frames import Image, ParsedFace, PartAlpha, Plane
 
 # Below it a part is too faint for a mean colour of its own to mean anything.
 SURE = 0.5
@@ -15,23 +17,33 @@ GREY = 128.0
 
 
 def recolour(
-    image: Image, part: PartAlpha, colour: Colour, strength: float, darken: float, lighten: float
+    image: Image,
+    face: ParsedFace,
+    classes: Sequence[str],
+    colour: Colour,
+    strength: float,
+    darken: float,
+    lighten: float,
 ) -> None:
-    """Move a part's mean colour to another one, in place; its texture and highlights stay.
+    """Move the mean colour of parts to another one, in place; their texture and highlights stay.
 
-    In CIELAB every pixel of the part is shifted by the same amount, so that differences between its
+    In CIELAB every pixel of the parts is shifted by the same amount, so that differences between its
     pixels (strands, creases, gloss) are kept.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        part: where, and how much.
+        face: of this very image.
+        classes: names of the parts' classes.
         colour: RGB.
         strength: 0 (nothing) to 1.
         darken: share of the way to a darker colour's lightness, 0 to 1.
         lighten: likewise to a lighter one's; small, or paint glows in a dim room.
     """
+    part = face.alpha(classes)
+    if part is None or strength <= 0.0:
+        return
     sure = (part.alpha > SURE).astype(np.uint8)
-    if strength <= 0.0 or not sure.any():
+    if not sure.any():
         return
     region = image[part.region]
     lab = cv2.cvtColor(region, cv2.COLOR_RGB2LAB)

@@ -57,7 +57,9 @@ class CameraSource:
             good, picture = self._capture.read()
             now = time.monotonic()
             if not good:
-                raise SourceError(f"{self.info.name} stopped giving pictures; was it unplugged?")
+                raise SourceError(
+                    f"{self.info.name} stopped giving pictures (unplugged?); output so far is kept"
+                )
             started = now if started is None else started
             image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
             micros = round((now - started) * 1e6)

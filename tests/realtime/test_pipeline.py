@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from realtime.errors import RealtimeError, SinkError, StageError
+from realtime.errors import RealtimeError, SinkError, SourceError, StageError
 from realtime.frames import Frame, RenderedFrame
 from realtime.pipeline import Pipeline, Stage
 from realtime.sources import SourceInfo
@@ -142,6 +142,21 @@ def test_a_failing_source_aborts_the_output() -> None:
         Pipeline(CountingSource(20, fail_at=4), stages(), [sink]).run()
     assert sink.ended == ["abort"]
     assert not our_threads()
+
+
+def test_a_lost_camera_is_an_error_that_keeps_the_recording() -> None:
+    class Unplugged(CountingSource):
+        def frames(self) -> Iterator[Frame]:
+            yield from super().frames()
+            raise SourceError("camera 0 stopped giving pictures")
+
+    live, file = ListSink(), ListSink()
+    with pytest.raises(SourceError, match="camera 0"):
+        Pipeline(Unplugged(5, live=True, pause=0.01), stages(), [live]).run()
+    assert live.ended == ["close early"]
+    with pytest.raises(SourceError, match="camera 0"):
+        Pipeline(Unplugged(5), stages(), [file]).run()
+    assert file.ended == ["abort"]
 
 
 def test_a_failing_sink_keeps_its_own_words_and_every_sink_is_told() -> None:

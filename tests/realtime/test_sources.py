@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from realtime.errors import SourceError
+from realtime.frames import Frame
 from realtime.sources import DemoSource, ImageSource, VideoSource, open_source
 from realtime.sources.demo import demo_frame
 from tests.conftest import Image, VideoMaker
@@ -130,3 +131,54 @@ def test_a_video_cut_short_after_its_index_is_noticed(make_video: VideoMaker, tm
     source.close()
     assert seen == list(range(len(seen)))
     assert 0 < len(seen) < 20
+
+
+class FakeCapture:
+    """cv2.VideoCapture of a camera that gives four pictures and is then unplugged."""
+
+    def __init__(self, device: int | str) -> None:
+        self.device, self.left, self.asked, self.released = device, 4, {}, False  # type: ignore[var-annotated]
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        return True
+
+    def set(self, name: int, value: float) -> bool:
+        self.asked[name] = value
+        return True
+
+    def get(self, name: int) -> float:
+        return 25.0 if name == cv2.CAP_PROP_FPS else 0.0
+
+    def read(self) -> tuple[bool, Image | None]:
+        self.left -= 1
+        if self.left < 0:
+            return False, None
+        return True, np.full((48, 64, 3), (200, 100, 50), np.uint8)  # BGR
+
+    def release(self) -> None:
+        self.released = True
+
+
+def test_a_camera_gives_rgb_frames_with_their_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[FakeCapture] = []
+
+    def capture(device: int | str) -> FakeCapture:
+        made.append(FakeCapture(device))
+        return made[-1]
+
+    monkeypatch.setattr(cv2, "VideoCapture", capture)
+    source = open_source("2")
+    assert made[0].device == 2
+    assert made[0].asked[cv2.CAP_PROP_BUFFERSIZE] == 1
+    assert source.info.live
+    assert (source.info.width, source.info.height, source.info.fps) == (64, 48, 25)
+    frames: list[Frame] = []
+    with pytest.raises(SourceError, match="camera 2 stopped giving pictures"):
+        frames.extend(source.frames())
+    assert [frame.index for frame in frames] == [0, 1, 2]
+    assert frames[0].image[0, 0].tolist() == [50, 100, 200]
+    assert frames[0].time == 0
+    assert frames[0].time < frames[1].time < frames[2].time
+    assert all((frame.time / source.info.time_base).denominator == 1 for frame in frames)
+    source.close()
+    assert made[0].released
