@@ -12,7 +12,7 @@ import torch
 
 from stn_icnn.checkpoint import SHIPPED, CheckpointError, load_network, read_checkpoint
 from training.data import DataError, load_faces
-from training.evaluate import evaluate_network
+from training.evaluate import evaluate_network, evaluate_pipeline
 from training.loop import Run, fit
 from training.settings import SettingsError, read_settings
 from training.state import StateError
@@ -34,6 +34,12 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--weights", type=Path, default=SHIPPED, help="default: the shipped ones")
     check.add_argument("--data", required=True, type=Path, help="folder of labelled faces")
     check.add_argument("--split", default="val", help="val (default), train, another list, or all")
+    check.add_argument(
+        "--protocol",
+        choices=["network", "pipeline"],
+        default="network",
+        help="network: the photo is the face crop (default); pipeline: detect and align in it first",
+    )
     check.add_argument("--json", type=Path, help="write the scores here")
     check.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     return parser
@@ -59,13 +65,17 @@ def _fit(args: argparse.Namespace) -> None:
 
 def _evaluate(args: argparse.Namespace) -> None:
     network = load_network(read_checkpoint(args.weights)).to(args.device)
-    result = evaluate_network(network, load_faces(args.data, args.split, 512), args.device)
-    result["parameters"] = sum(p.numel() for p in network.parameters())
+    if args.protocol == "pipeline":
+        result = evaluate_pipeline(args.weights, args.data, args.split)
+    else:
+        result = evaluate_network(network, load_faces(args.data, args.split, 512), args.device)
+    result |= {"protocol": args.protocol, "parameters": sum(p.numel() for p in network.parameters())}
     for name, value in result["classes"].items():
         print(f"{name:12s} {value:.4f}")
     for key in ("mean_f1_19", "mean_f1_18", "paper_overall_f1", "mean_iou_19"):
         print(f"{key:18s} {result[key]:.4f}")
-    print(f"faces {result['faces']}, parameters {result['parameters']:,}")
+    found = f", {result['found']} found" if "found" in result else ""
+    print(f"{args.protocol}: faces {result['faces']}{found}, parameters {result['parameters']:,}")
     if args.json:
         args.json.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -1,7 +1,8 @@
-"""Evaluation of a network on a split, at the labels' own resolution."""
+"""Evaluation on a split, at the labels' own resolution: of the network, or of the whole pipeline."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -10,9 +11,10 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from tqdm import tqdm
 
 from stn_icnn.network import STNiCNN
-from training.data import Faces
+from training.data import Faces, read_pair, read_split
 from training.metrics import confusion, scores
 
 
@@ -42,6 +44,35 @@ def evaluate_network(
         guess = _labels(_probabilities(network, crops, coarse_only), label.shape[0], ids)
         matrix += confusion(label, guess)
     return {"faces": len(faces.names), **scores(matrix)}
+
+
+def evaluate_pipeline(weights: Path, root: Path, split: str) -> dict[str, Any]:
+    """Score `realtime.FaceParser` on raw photos (protocol "pipeline"): detection and alignment count too.
+
+    The largest face found is scored; where none is found, all is background.
+
+    Args:
+        weights: of the engine that `auto` chooses.
+        root: folder of labelled faces.
+        split: see `training.data.read_split`.
+
+    Returns:
+        `training.metrics.scores`, with "faces" and the number "found".
+
+    Raises:
+        DataError: on the first bad file.
+    """
+    from realtime import FaceParser
+
+    matrix = np.zeros((19, 19), np.int64)
+    names, found = read_split(root, split), 0
+    with FaceParser(weights=weights) as parser:
+        for name in tqdm(names, desc=f"{root.name}/{split}", leave=False):
+            image, label = read_pair(root, name)
+            faces = parser.parse(image)
+            found += bool(faces)
+            matrix += confusion(label, faces[0].label_map() if faces else np.zeros_like(label))
+    return {"faces": len(names), "found": found, **scores(matrix)}
 
 
 def _probabilities(network: STNiCNN, crops: Tensor, coarse_only: bool) -> Tensor:

@@ -6,15 +6,18 @@ import csv
 import json
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 import training.loop
 import training.losses
+from realtime import FaceParser
 from stn_icnn.checkpoint import load_network, read_checkpoint
 from stn_icnn.config import NAMED
-from tests.conftest import tiny_config
+from tests.conftest import Image, tiny_config
 from training.__main__ import CONFIGS, main
 from training.loop import schedule
 from training.settings import read_settings
@@ -65,8 +68,8 @@ def _small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
 def fit_args(folder: Path, out: Path, settings: str = SETTINGS) -> list[str]:
     config = folder / "tiny.toml"
     config.write_text(settings)
-    data = ["--data", str(folder), "--out", str(out), "--workers", "0"]
-    return ["fit", "--config", str(config), *data]
+    data = ["--data", str(folder), "--out", str(out), "--workers", "0", "--threads", "2"]
+    return ["fit", "--config", str(config), "--device", "cpu", *data]
 
 
 def test_all_four_phases_train_and_the_result_can_be_scored(
@@ -183,6 +186,28 @@ def test_the_schedule_warms_up_peaks_and_falls() -> None:
     assert schedule(0.05) == pytest.approx(1.0)
     assert schedule(1.0) == pytest.approx(0.01)
     assert schedule(0.3) > schedule(0.6) > schedule(0.9)
+
+
+def test_the_pipeline_is_scored_from_raw_photos(
+    tmp_path: Path, portrait: Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "data"
+    for folder in ("images", "labels"):
+        (root / folder).mkdir(parents=True)
+    with FaceParser() as parser:
+        label = parser.parse(portrait)[0].label_map()
+    for name, image, truth in (
+        ("face", portrait, label),
+        ("none", np.zeros_like(portrait), np.zeros_like(label)),
+    ):
+        cv2.imwrite(str(root / "images" / f"{name}.jpg"), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 100])
+        cv2.imwrite(str(root / "labels" / f"{name}.png"), truth)
+    args = ["evaluate", "--data", str(root), "--split", "all", "--protocol", "pipeline"]
+    assert main([*args, "--json", str(tmp_path / "scores.json")]) == 0
+    assert "pipeline: faces 2, 1 found" in capsys.readouterr().out
+    result = json.loads((tmp_path / "scores.json").read_text())
+    assert result["classes"]["hair"] > 0.97, "the parser agrees with itself"
+    assert result["protocol"] == "pipeline"
 
 
 def test_weights_load_after_a_run(face_folder: Path, tmp_path: Path) -> None:
