@@ -19,7 +19,7 @@ $(BIN)/python:
 # What running needs: no torch.
 $(VENV)/.demo: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[demo]'
-	$(BIN)/python -m realtime.models
+	$(BIN)/python -m realtime setup
 	touch $@
 
 # torch first and exactly pinned, so that nothing else picks another build of it.

@@ -1,6 +1,6 @@
 """The face detector's model: fetched once from the mediapipe 0.10.21 wheel, checked, kept.
 
-Later mediapipe wheels hold no model. Run `python -m realtime.models` to fetch it ahead of time.
+Later mediapipe wheels hold no model. `python -m realtime setup` fetches it ahead of time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from realtime.errors import ModelError, RealtimeError
+from realtime.errors import ModelError
 
 WHEEL = "mediapipe==0.10.21"
 
@@ -84,10 +84,3 @@ def _from_wheel(model: Model) -> bytes:
             raise ModelError(f"{model.name}: pip could not download {WHEEL}: {reason}")
         with zipfile.ZipFile(wheels[0]) as wheel:
             return wheel.read(model.inside)
-
-
-if __name__ == "__main__":
-    try:
-        print(model_path())
-    except RealtimeError as failure:
-        sys.exit(f"error: {failure}")

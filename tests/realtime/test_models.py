@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from realtime import models
+from realtime.__main__ import main
 from realtime.errors import ModelError
 
 DATA = b"a model"
@@ -65,3 +66,16 @@ def test_no_network_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("STN_ICNN_CACHE", str(tmp_path))
     with pytest.raises(ModelError, match=r"pip could not download mediapipe==0\.10\.21: ERROR: no network"):
         models.model_path(GOOD)
+
+
+@pytest.mark.usefixtures("fake_pip")
+def test_setup_fetches_or_says_why_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("realtime.__main__.model_path", lambda: models.model_path(GOOD))
+    assert main(["setup"]) == 0
+    assert capsys.readouterr().out.endswith("m.tflite\n")
+    other = models.Model("n.tflite", GOOD.inside, "0" * 64)
+    monkeypatch.setattr("realtime.__main__.model_path", lambda: models.model_path(other))
+    assert main(["setup"]) == 1
+    assert "error: n.tflite" in capsys.readouterr().err

@@ -1,0 +1,27 @@
+"""Command line of the package: `python -m realtime setup`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from realtime.errors import RealtimeError
+from realtime.models import model_path
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return the exit code (2 usage, 1 other errors)."""
+    parser = argparse.ArgumentParser(prog="python -m realtime", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("setup", help="fetch the face detector's model, so that later runs need no network")
+    parser.parse_args(argv)
+    try:
+        print(model_path())
+    except RealtimeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
