@@ -1,36 +1,30 @@
-"""The training loop: phases, schedule, weight averaging, validation and resuming."""
+"""The training loop: phases one after the other, schedule, averaging, validation and resuming."""
 
 from __future__ import annotations
 
 import csv
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from stn_icnn.checkpoint import save_checkpoint
-from stn_icnn.config import NAMED, PARTS
-from stn_icnn.localizer import MomentLocalizer
-from stn_icnn.network import Parsing, STNiCNN, place
+from stn_icnn.config import NAMED
+from stn_icnn.network import STNiCNN, place
 from training.data import AugmentedFaces, Faces, batches, load_faces
 from training.evaluate import evaluate_network
-from training.losses import LabelTools, segmentation_loss
+from training.phases import phase_loss, trained_modules
 from training.settings import Settings
 from training.state import Progress, StateError, read_state, restore_optimizer, save_state
 
 SAVE_SECONDS = 120.0
-# The composed output is supervised at half the crop: a quarter of the memory, the same edges.
-COMPOSED_SIZE = 128
-# Parameters, and their share of the learning rate.
-Group = tuple[list[nn.Parameter], float]
+STATE = "state.safetensors"
 
 
 @dataclass
@@ -70,7 +64,7 @@ def fit(run: Run) -> Path:
     faces = load_faces(run.data, "train", max(settings.store_size, config.input_size))
     val = load_faces(run.data, "val", 512)
     run.out.mkdir(parents=True, exist_ok=True)
-    state_path = run.out / "state.safetensors"
+    state_path = run.out / STATE
     moments: dict[str, Tensor] = {}
     if state_path.is_file():
         kinds, run.progress = read_state(state_path)
@@ -104,6 +98,67 @@ class Average:
                 self.values[key].copy_(value)
 
 
+class _PhaseTrainer:
+    """One phase: its modules, optimizer and loss."""
+
+    def __init__(self, run: Run, network: STNiCNN, average: Average) -> None:
+        self.run, self.network, self.average = run, network, average
+        self.phase = run.settings.phases[run.progress.phase]
+        self.modules = trained_modules(self.phase.name, network)
+        self.rates = [self.phase.coarse_rate if m is network.coarse else 1.0 for m in self.modules]
+        self.parameters = [p for module in self.modules for p in module.parameters()]
+        self.loss_of = phase_loss(self.phase.name, network)
+        groups = [{"params": list(module.parameters())} for module in self.modules]
+        # The learning rates are set at every step.
+        self.optimizer: torch.optim.Optimizer
+        if run.settings.optimizer == "adam":
+            self.optimizer = torch.optim.Adam(groups)
+        else:
+            self.optimizer = torch.optim.AdamW(groups, weight_decay=run.settings.weight_decay)
+        self.saved = time.monotonic()
+
+    def epoch(self, dataset: AugmentedFaces) -> float:
+        """Train the rest of the current epoch; return the mean loss."""
+        # Modules of other phases keep their batch-norm statistics.
+        self.network.eval()
+        for module in self.modules:
+            module.train()
+        progress, seed = self.run.progress, self.run.settings.seed
+        keys = batches(len(dataset), self.phase.batch_size, progress.total_epochs, seed)
+        loader = _load(dataset, keys[progress.batch :], self.run.workers)
+        losses = []
+        label = f"{self.phase.name} {progress.epoch + 1}/{self.phase.epochs}"
+        for image, target in (bar := tqdm(loader, desc=label, total=len(keys), initial=progress.batch)):
+            losses.append(self._step(image, target, progress.epoch * len(keys) + progress.batch, len(keys)))
+            progress.batch += 1
+            bar.set_postfix(loss=f"{sum(losses[-20:]) / len(losses[-20:]):.3f}", refresh=False)
+            if time.monotonic() - self.saved > SAVE_SECONDS:
+                self.save()
+        progress.epoch, progress.batch = progress.epoch + 1, 0
+        progress.total_epochs += 1
+        return sum(losses) / max(1, len(losses))
+
+    def _step(self, image: Tensor, target: Tensor, step: int, steps_an_epoch: int) -> float:
+        rate = schedule(step / (steps_an_epoch * self.phase.epochs)) * self.phase.learning_rate
+        for group, share in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * share
+        normalised = STNiCNN.normalise(image.to(self.run.device))
+        normalised = normalised.contiguous(memory_format=torch.channels_last)
+        loss = self.loss_of(normalised, target.to(self.run.device))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.parameters, 5.0)
+        self.optimizer.step()
+        self.average.update(self.network, step)
+        return float(loss.detach())
+
+    def save(self) -> None:
+        """Write the run's state."""
+        path = self.run.out / STATE
+        save_state(path, self.network.state_dict(), self.average.values, self.optimizer, self.run.progress)
+        self.saved = time.monotonic()
+
+
 def _fit_phase(
     run: Run,
     network: STNiCNN,
@@ -112,82 +167,27 @@ def _fit_phase(
     val: Faces,
     moments: dict[str, Tensor],
 ) -> None:
-    phase = run.settings.phases[run.progress.phase]
-    loss_of = _phase_loss(phase.name, network)
-    trained = _trained_modules(phase.name, network)
-    groups = [
-        (list(module.parameters()), phase.coarse_rate if module is network.coarse else 1.0)
-        for module in trained
-    ]
-    parameters = [parameter for group, _ in groups for parameter in group]
-    if not parameters:
+    trainer = _PhaseTrainer(run, network, average)
+    phase, progress = trainer.phase, run.progress
+    if trainer.parameters:
+        restore_optimizer(trainer.optimizer, moments)
+        side, settings = network.config.input_size, run.settings
+        dataset = AugmentedFaces(faces, side, settings.augmentation, settings.seed)
+        while progress.epoch < phase.epochs:
+            started = time.monotonic()
+            loss = round(trainer.epoch(dataset), 5)
+            row: dict[str, float | str] = {"phase": phase.name, "epoch": progress.epoch, "loss": loss}
+            if progress.epoch == phase.epochs or progress.epoch % settings.validate_every == 0:
+                row |= _validate(run, network, average, val, coarse_only=phase.name == "coarse")
+            _log(run.out / "log.csv", row | {"seconds": round(time.monotonic() - started, 1)})
+            trainer.save()
+        # The next phase goes on from the better weights, and with new moments.
+        network.load_state_dict(average.values)
+        trainer.optimizer.state.clear()
+    else:
         print(f"phase {phase.name}: nothing to train in {network.config.name}, skipped", flush=True)
-        _next_phase(run)
-        return
-    optimizer = _optimizer(run.settings, groups)
-    restore_optimizer(optimizer, moments)
-    dataset = AugmentedFaces(faces, network.config.input_size, run.settings.augmentation, run.settings.seed)
-    steps = phase.epochs * len(batches(len(dataset), phase.batch_size, 0, 0))
-    progress = run.progress
-    saved = time.monotonic()
-    while progress.epoch < phase.epochs:
-        started = time.monotonic()
-        # Modules of other phases keep their batch-norm statistics.
-        network.eval()
-        for module in trained:
-            module.train()
-        keys = batches(len(dataset), phase.batch_size, progress.total_epochs, run.settings.seed)
-        done = progress.epoch * len(keys)
-        losses = []
-        label = f"{phase.name} {progress.epoch + 1}/{phase.epochs}"
-        bar = tqdm(_load(dataset, keys[progress.batch :], run.workers), desc=label, mininterval=5)
-        for image, target in bar:
-            step = done + progress.batch
-            rate = schedule(step / max(1, steps)) * phase.learning_rate
-            for group, (_, share) in zip(optimizer.param_groups, groups, strict=True):
-                group["lr"] = rate * share
-            loss = loss_of(_to_input(image, run.device), target.to(run.device))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(parameters, 5.0)
-            optimizer.step()
-            average.update(network, step)
-            losses.append(float(loss.detach()))
-            progress.batch += 1
-            bar.set_postfix(loss=f"{sum(losses[-20:]) / len(losses[-20:]):.3f}", refresh=False)
-            if time.monotonic() - saved > SAVE_SECONDS:
-                _save(run, network, average, optimizer)
-                saved = time.monotonic()
-        progress.epoch, progress.batch = progress.epoch + 1, 0
-        progress.total_epochs += 1
-        row: dict[str, float | str] = {
-            "phase": phase.name,
-            "epoch": progress.epoch,
-            "seconds": round(time.monotonic() - started, 1),
-            "loss": round(sum(losses) / max(1, len(losses)), 5),
-        }
-        last = progress.epoch == phase.epochs
-        if last or progress.epoch % run.settings.validate_every == 0:
-            row |= _validate(run, network, average, val, coarse_only=phase.name == "coarse")
-        _log(run.out / "log.csv", row)
-    # The next phase goes on from the better weights.
-    network.load_state_dict(average.values)
-    _next_phase(run)
-    _save(run, network, average, optimizer, moments=False)
-
-
-def _next_phase(run: Run) -> None:
-    run.progress.phase += 1
-    run.progress.epoch = 0
-
-
-def _save(
-    run: Run, network: STNiCNN, average: Average, optimizer: torch.optim.Optimizer, moments: bool = True
-) -> None:
-    if not moments:
-        optimizer.state.clear()
-    state = run.out / "state.safetensors"
-    save_state(state, network.state_dict(), average.values, optimizer, run.progress)
+    progress.phase, progress.epoch = progress.phase + 1, 0
+    trainer.save()
 
 
 def _validate(
@@ -210,76 +210,12 @@ def _load(
     return iter(DataLoader(dataset, batch_sampler=keys, num_workers=workers))
 
 
-def _to_input(image: Tensor, device: str) -> Tensor:
-    normalised = STNiCNN.normalise(image.to(device))
-    return normalised.contiguous(memory_format=torch.channels_last)
-
-
 def schedule(done: float) -> float:
     """Return the learning rate's factor at a share of the phase: short warm-up, then a cosine."""
     warm = 0.05
     if done < warm:
         return 0.1 + 0.9 * done / warm
     return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * (done - warm) / (1.0 - warm)))
-
-
-def _optimizer(settings: Settings, groups: list[Group]) -> torch.optim.Optimizer:
-    # The learning rates are set at every step.
-    parameters = [{"params": group} for group, _ in groups]
-    if settings.optimizer == "adam":
-        return torch.optim.Adam(parameters)
-    return torch.optim.AdamW(parameters, weight_decay=settings.weight_decay)
-
-
-def _trained_modules(phase: str, network: STNiCNN) -> list[nn.Module]:
-    modules: dict[str, list[nn.Module]] = {
-        "coarse": [network.coarse],
-        "localizer": [network.localizer],
-        "parts": [network.part_nets],
-        "end_to_end": [network.coarse, network.localizer, network.part_nets],
-    }
-    return modules[phase]
-
-
-def _phase_loss(phase: str, network: STNiCNN) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return the loss of a phase: (normalised images, uint8 labels) -> scalar."""
-    tools = LabelTools(network)
-    by_label = MomentLocalizer(list(network.part_channels.values()), [p.prior for p in PARTS.values()])
-
-    def label_theta(label: Tensor) -> Tensor:
-        target = tools.channels(label)
-        one_hot = F.one_hot(target.masked_fill(target == 255, 0), len(network.config.classes))
-        return cast(Tensor, by_label.to(label.device)(one_hot.movedim(-1, 1).float()))
-
-    def coarse_loss(logits: Tensor, label: Tensor) -> Tensor:
-        side = network.config.coarse_size
-        if logits.shape[-1] != side:
-            logits = F.interpolate(logits, size=(side, side), mode="bilinear")
-        return segmentation_loss(logits, tools.channels(label, side))
-
-    def coarse(image: Tensor, label: Tensor) -> Tensor:
-        return coarse_loss(network.parse_coarse(image), label)
-
-    def localizer(image: Tensor, label: Tensor) -> Tensor:
-        with torch.no_grad():
-            probabilities = torch.softmax(network.parse_coarse(image), dim=1)
-        return F.smooth_l1_loss(network.localizer(probabilities), label_theta(label), beta=0.05)
-
-    def parts(image: Tensor, label: Tensor) -> Tensor:
-        theta = label_theta(label)
-        with torch.no_grad():
-            logits = network.parse_coarse(image)
-        found = network.parse_parts(image, torch.softmax(logits, dim=1), theta)
-        parsing = Parsing(logits, theta, found, network.compose(logits, theta, found, COMPOSED_SIZE))
-        return tools.part_loss(parsing, tools.channels(label))
-
-    def end_to_end(image: Tensor, label: Tensor) -> Tensor:
-        parsing = network.parse(image, output_size=COMPOSED_SIZE)
-        composed = segmentation_loss(parsing.logits, tools.channels(label, COMPOSED_SIZE))
-        inner = tools.part_loss(parsing, tools.channels(label))
-        return composed + 0.5 * coarse_loss(parsing.coarse_logits, label) + inner
-
-    return {"coarse": coarse, "localizer": localizer, "parts": parts, "end_to_end": end_to_end}[phase]
 
 
 def _log(path: Path, row: dict[str, float | str]) -> None:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 import training.loop
 import training.losses
+import training.phases
 from realtime import FaceParser
 from stn_icnn.checkpoint import load_network, read_checkpoint
 from stn_icnn.config import NAMED
@@ -62,7 +63,7 @@ coarse_rate = 0.5
 @pytest.fixture(autouse=True)
 def _small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(NAMED, "tiny", tiny_config("replace", "conv"))
-    monkeypatch.setattr(training.loop, "COMPOSED_SIZE", 32)
+    monkeypatch.setattr(training.phases, "COMPOSED_SIZE", 32)
 
 
 def fit_args(folder: Path, out: Path, settings: str = SETTINGS) -> list[str]:
@@ -111,10 +112,10 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(training.loop, "segmentation_loss", interrupted)
+    monkeypatch.setattr(training.phases, "segmentation_loss", interrupted)
     assert main(fit_args(face_folder, cut)) == 130
     assert not (cut / "tiny.tmp").exists()
-    monkeypatch.setattr(training.loop, "segmentation_loss", real)
+    monkeypatch.setattr(training.phases, "segmentation_loss", real)
     assert main(fit_args(face_folder, cut)) == 0
     torch.use_deterministic_algorithms(False)
     first, second = (load_file(folder / "tiny.safetensors") for folder in (whole, cut))
