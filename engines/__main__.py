@@ -18,7 +18,7 @@ def _parser() -> argparse.ArgumentParser:
         "build", help="write the OpenVINO network of a checkpoint beside it (needs torch)"
     )
     build.add_argument("--out", type=Path, metavar="FOLDER", help="copy the weights there first")
-    build.add_argument("--half", action="store_true", help="store 16-bit numbers; computing stays fp32")
+    build.add_argument("--half", action="store_true", help="copy them as 16-bit numbers; computing is fp32")
     listing = commands.add_parser("list", help="say which back-ends can run here, and why others can't")
     for command in (build, listing):
         command.add_argument("--weights", type=Path, default=SHIPPED, help="default: the shipped ones")
@@ -28,10 +28,12 @@ def _parser() -> argparse.ArgumentParser:
 def _build(args: argparse.Namespace) -> None:
     from engines.export import copy_checkpoint, export_openvino
 
+    if args.half and args.out is None:
+        raise EngineError("--half needs --out: the weights themselves are left as they are")
     checkpoint = read_checkpoint(args.weights)
     if args.out is not None:
         checkpoint = copy_checkpoint(checkpoint, args.out, args.half)
-    checkpoint, difference = export_openvino(checkpoint, args.half)
+    checkpoint, difference = export_openvino(checkpoint)
     path = checkpoint.path.with_suffix(".xml")
     print(f"{path}: largest difference from eager {difference:.1e}")
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 # Share of the crop's side over which painted effects fade out at its border.
 BORDER_FADE = 0.04
 
-# The training faces' frame cuts off the top of most hair: a little more is taken in. On celebamask-mini
-# val 1.15 costs 0.2 points of mean F1 against the exact frame, 1.4 costs 2.6.
+# The training faces' frame cuts off the top of most hair: a little more is taken in. Through detector and
+# parser this costs 0.7 points of mean F1 on celebamask-mini val against the exact frame; hair gains 0.6.
 FRAMING = 1.15
 
 Matrix = npt.NDArray[np.float64]
@@ -47,12 +47,17 @@ class Alignment:
         return np.stack([x_axis, y_axis, offset], axis=1)
 
     def crop(self, image: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
-        """Cut the square out of an image (H, W, 3) uint8 as (size, size, 3); black beyond it."""
+        """Cut the square out of an image (H, W, 3) uint8 as (size, size, 3).
+
+        Beyond the image its border is repeated, as in training: the parser does better than on black.
+        """
         # Where the face is larger than the crop, plain bilinear sampling would alias.
         shrink = int(self.side / size)
         matrix = self.to_crop(size * shrink) if shrink > 1 else self.to_crop(size)
         wide = size * max(1, shrink)
-        crop = cv2.warpAffine(image, matrix, (wide, wide), flags=cv2.INTER_LINEAR)
+        crop = cv2.warpAffine(
+            image, matrix, (wide, wide), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         if wide != size:
             crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
         return np.asarray(crop, np.uint8)

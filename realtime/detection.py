@@ -8,6 +8,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from realtime.frames import Detection, Image
@@ -17,6 +18,9 @@ from realtime.quiet import native_chatter_hidden
 # Read by the libraries inside mediapipe when it is imported: only errors are worth a user's line.
 os.environ.setdefault("GLOG_minloglevel", "2")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+# Side in pixels to which pictures shrink for the search for close faces; the model sees less anyway.
+CLOSE_SIDE = 256
 
 
 class FaceDetector:
@@ -49,6 +53,11 @@ class FaceDetector:
 
     def detect(self, image: Image) -> tuple[Detection, ...]:
         """Return the faces of an image (H, W, 3) uint8 RGB, largest first."""
+        faces = self._search(image) or self._search_close(image)
+        faces.sort(key=lambda face: face.area, reverse=True)
+        return tuple(faces[: self.max_faces])
+
+    def _search(self, image: Image) -> list[Detection]:
         # On an array that is not contiguous mediapipe finds nothing, without a word.
         picture = self._image(image_format=self._format, data=np.ascontiguousarray(image))
         with self._lock:
@@ -57,20 +66,23 @@ class FaceDetector:
         faces = []
         for item in found:
             box = item.bounding_box
+            x, y = float(box.origin_x), float(box.origin_y)
             points = [(point.x * width, point.y * height) for point in item.keypoints]
             right_eye, left_eye, _, mouth = points[:4]
-            corners = (box.origin_x, box.origin_y, box.origin_x + box.width, box.origin_y + box.height)
-            faces.append(
-                Detection(
-                    box=(float(corners[0]), float(corners[1]), float(corners[2]), float(corners[3])),
-                    score=float(item.categories[0].score),
-                    right_eye=right_eye,
-                    left_eye=left_eye,
-                    mouth=mouth,
-                )
-            )
-        faces.sort(key=lambda face: face.area, reverse=True)
-        return tuple(faces[: self.max_faces])
+            corners = (x, y, x + box.width, y + box.height)
+            faces.append(Detection(corners, float(item.categories[0].score), right_eye, left_eye, mouth))
+        return faces
+
+    def _search_close(self, image: Image) -> list[Detection]:
+        """Search again with a wide margin: the model overlooks faces that fill the picture."""
+        height, width = image.shape[:2]
+        scale = min(1.0, CLOSE_SIDE / max(height, width))
+        small_width, small_height = max(1, round(width * scale)), max(1, round(height * scale))
+        small = cv2.resize(image, (small_width, small_height), interpolation=cv2.INTER_AREA)
+        x, y = small_width // 2, small_height // 2
+        padded = cv2.copyMakeBorder(small, y, y, x, x, cv2.BORDER_CONSTANT)
+        back = (width / small_width, height / small_height)
+        return [_moved(face, (x, y), back) for face in self._search(np.asarray(padded, np.uint8))]
 
     def close(self) -> None:
         """Free the detector."""
@@ -86,3 +98,14 @@ def _release(detector: Any) -> None:
         # mediapipe closes through a thread pool, which is gone by then; without its handle the
         # detector's own destructor doesn't try again, with a trace on the terminal.
         detector._handle = None
+
+
+def _moved(face: Detection, margin: tuple[int, int], scale: tuple[float, float]) -> Detection:
+    """Take a margin off and enlarge: from the padded picture's pixels to the image's."""
+
+    def point(x: float, y: float) -> tuple[float, float]:
+        return (x - margin[0]) * scale[0], (y - margin[1]) * scale[1]
+
+    x0, y0, x1, y1 = face.box
+    box = (*point(x0, y0), *point(x1, y1))
+    return Detection(box, face.score, point(*face.right_eye), point(*face.left_eye), point(*face.mouth))

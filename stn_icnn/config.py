@@ -140,7 +140,7 @@ REALTIME = NetworkConfig(
     classes=tuple(range(len(CLASSES))),
     input_size=256,
     coarse_size=128,
-    output_size=256,
+    output_size=160,
     coarse=ICNNConfig((24, 40, 64, 80), 2, 3, 3, (3, 1), "relu", residual=True),
     part_nets={
         "brow": _part_net((32, 48)),

@@ -46,11 +46,12 @@ def test_a_crop_of_the_images_own_size_is_a_copy() -> None:
     assert np.array_equal(Alignment((49.5, 39.5), 32.0, 0.0).crop(image, 32), image[24:56, 34:66])
 
 
-def test_beyond_the_image_is_black() -> None:
-    image = np.full((40, 40, 3), 200, np.uint8)
-    crop = Alignment((0.0, 20.0), 40.0, 0.0).crop(image, 40)
-    assert crop[:, :18].max() == 0
-    assert crop[5:35, 22:].min() == 200
+def test_beyond_the_image_its_border_is_repeated() -> None:
+    image = np.zeros((40, 40, 3), np.uint8)
+    image[:, 0] = 200
+    crop = Alignment((0.0, 19.5), 40.0, 0.0).crop(image, 40)
+    assert crop[:, :19].min() == 200
+    assert crop[:, 22:].max() == 0
 
 
 def test_large_faces_are_averaged_and_not_sampled() -> None:

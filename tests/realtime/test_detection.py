@@ -59,6 +59,17 @@ def test_several_faces_come_largest_first_up_to_the_limit(detector: FaceDetector
         detector.max_faces = 4
 
 
+def test_a_face_that_fills_the_picture_is_found_where_it_is(detector: FaceDetector, portrait: Image) -> None:
+    import cv2
+
+    close = np.asarray(cv2.resize(portrait[80:160, 185:265], (640, 640)), np.uint8)
+    assert detector._search(close) == [], "the plain search overlooks it"
+    (face,) = detector.detect(close)
+    assert face.right_eye == pytest.approx((8 * (203 - 185), 8 * (102 - 80)), abs=40)
+    assert face.left_eye == pytest.approx((8 * (247 - 185), 8 * (103 - 80)), abs=40)
+    assert face.box[0] < face.right_eye[0] < face.left_eye[0] < face.box[2]
+
+
 @pytest.mark.timeout(30)
 def test_another_thread_may_detect(detector: FaceDetector, portrait: Image) -> None:
     found: list[int] = []
