@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 
 import pytest
 
@@ -9,22 +9,24 @@ from benchmarks.statistics import interleave
 from tests.conftest import VideoMaker
 
 
-def test_candidates_take_turns_and_a_delay_is_read() -> None:
+def test_candidates_take_turns_and_a_delay_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("benchmarks.statistics.time.perf_counter", lambda: clock[0])
     order: list[str] = []
 
-    def fast() -> None:
-        order.append("a")
-        time.sleep(0.01)
+    def candidate(name: str, seconds: float) -> Callable[[], None]:
+        def work() -> None:
+            order.append(name)
+            # The machine gets slower with every call; the ratios of a round cancel that.
+            clock[0] += seconds * (1.0 + 0.001 * len(order))
 
-    def slow() -> None:
-        order.append("b")
-        time.sleep(0.03)
+        return work
 
-    result = interleave({"a": fast, "b": slow}, rounds=5, warm_up=2)
+    result = interleave({"a": candidate("a", 0.01), "b": candidate("b", 0.03)}, rounds=5, warm_up=2)
     assert order == ["a", "b"] * 7
     assert result["a"].ratio == 1.0
-    assert 2.0 < result["b"].ratio < 4.0
-    assert 0.029 < result["b"].median < 0.05
+    assert result["b"].ratio == pytest.approx(3.0, rel=0.01)
+    assert result["b"].median == pytest.approx(0.03, rel=0.02)
     assert result["b"].low <= result["b"].ratio <= result["b"].high
 
 

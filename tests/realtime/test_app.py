@@ -180,6 +180,16 @@ def test_bad_requests_get_one_line_and_leave_nothing(
     assert after == before, "nothing is left behind and nothing was touched"
 
 
+def test_what_is_whole_of_a_cut_video_can_be_had_as_the_error_says(
+    bad_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["--source", "late.mp4", "--output", "out.mp4"]
+    assert main(args) == 1
+    whole = capsys.readouterr().err.rsplit("--max-frames ", 1)[1].split()[0]
+    assert main([*args, "--max-frames", whole]) == 0
+    assert len(times(bad_folder / "out.mp4")) == int(whole) > 0
+
+
 def test_no_display_names_the_way_out(make_video: VideoMaker) -> None:
     done = run("--source", make_video(frames=2))
     assert done.returncode == 1
