@@ -14,6 +14,10 @@ from realtime.frames import Image, ParsedFace, PartAlpha, Plane
 SURE = 0.5
 # Of a and b in OpenCV's 8-bit CIELAB.
 GREY = 128.0
+# Lightness, 0 to 255, from which a pixel takes the whole colour: what gives back no light shows no dye, and
+# the black bars of a film are not hair.
+LIT = 12
+_LIGHT = np.minimum(np.arange(256, dtype=np.float32) / LIT, 1.0)
 
 
 def recolour(
@@ -56,7 +60,8 @@ def recolour(
     shift = goal - mean
     table = np.clip(np.arange(256)[:, None, None] + shift, 0, 255).round().astype(np.uint8)
     moved = cv2.cvtColor(cv2.LUT(lab, table), cv2.COLOR_LAB2RGB)
-    blend(image, part, np.asarray(moved, np.uint8), strength)
+    lit = PartAlpha(part.alpha * _LIGHT[lab[..., 0]], part.x, part.y)
+    blend(image, lit, np.asarray(moved, np.uint8), strength)
 
 
 def blend(image: Image, part: PartAlpha, painted: Image, strength: float) -> None:

@@ -79,6 +79,14 @@ def test_dark_hair_gets_lighter_and_light_hair_darker(face: ParsedFace) -> None:
         assert (after > level) == (colour[0] > level)
 
 
+def test_black_bars_are_not_dyed(face: ParsedFace) -> None:
+    image = np.full((120, 160, 3), 90, np.uint8)
+    image[:40] = 0
+    Hair(color=(255, 0, 0), strength=1.0).apply(image, [face])
+    assert image[:40].max() == 0
+    assert image[45, 80, 0] > 110
+
+
 def test_painting_follows_soft_probabilities(face: ParsedFace) -> None:
     image = np.full((120, 160, 3), 120, np.uint8)
     face.probabilities[13, 6:20, 8:56] = np.linspace(0, 1, 48, dtype=np.float32)
