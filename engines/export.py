@@ -64,5 +64,5 @@ def export_openvino(checkpoint: Checkpoint) -> tuple[Checkpoint, float]:
             temporary.with_suffix(f".{ending}").unlink()
         raise EngineError(f"the OpenVINO network differs from eager by {difference:.2g}; not kept")
     for ending in ("bin", "xml"):
-        os.replace(temporary.with_suffix(f".{ending}"), Path(checkpoint.path.with_suffix(f".{ending}")))
+        os.replace(temporary.with_suffix(f".{ending}"), checkpoint.path.with_suffix(f".{ending}"))
     return add_files(checkpoint, [f"{stem}.xml", f"{stem}.bin"]), difference

@@ -52,11 +52,9 @@ class Alignment:
         Beyond the image its border is repeated, as in training: the parser does better than on black.
         """
         # Where the face is larger than the crop, plain bilinear sampling would alias.
-        shrink = int(self.side / size)
-        matrix = self.to_crop(size * shrink) if shrink > 1 else self.to_crop(size)
-        wide = size * max(1, shrink)
+        wide = size * max(1, int(self.side / size))
         crop = cv2.warpAffine(
-            image, matrix, (wide, wide), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            image, self.to_crop(wide), (wide, wide), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
         if wide != size:
             crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)

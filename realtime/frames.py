@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import TypeVar
 
 import cv2
@@ -124,9 +125,10 @@ class ParsedFace:
         """Return (H, W) uint8 class ids in image coordinates; 0 outside the crop."""
         height, width = self.image_size
         labels = np.zeros((height, width), np.uint8)
-        rows, columns = self.alignment.region(self.image_size)
-        if rows.stop <= rows.start or columns.stop <= columns.start:
+        covered = self._covered()
+        if covered is None:
             return labels
+        rows, columns = covered
         # Enlarged as probabilities, and only then compared: edges stay smooth.
         best = self._warp(self.probabilities[0], rows, columns)
         best_id = np.full(best.shape, self.classes[0], np.uint8)
@@ -176,9 +178,10 @@ class ParsedFace:
         Returns:
             (h, w, 3) uint8 with its alpha and place; None where the crop lies outside the image.
         """
-        rows, columns = self.alignment.region(self.image_size)
-        if rows.stop <= rows.start or columns.stop <= columns.start:
+        covered = self._covered()
+        if covered is None:
             return None
+        rows, columns = covered
         faded = np.asarray(alpha * _fade(alpha.shape[0]), np.float32)
         part = PartAlpha(self._warp(faded, rows, columns), columns.start, rows.start)
         return self._warp(colour, rows, columns), part
@@ -199,10 +202,20 @@ class ParsedFace:
         if not len(rows_seen):
             return None
         box = (columns_seen[0] - 1, rows_seen[0] - 1, columns_seen[-1] + 2, rows_seen[-1] + 2)
-        rows, columns = self.alignment.region(self.image_size, box, plane.shape[-1])
+        covered = self._covered(box, plane.shape[-1])
+        if covered is None:
+            return None
+        rows, columns = covered
+        return PartAlpha(self._warp(plane, rows, columns), columns.start, rows.start)
+
+    def _covered(
+        self, box: tuple[float, float, float, float] | None = None, size: int = 2
+    ) -> tuple[slice, slice] | None:
+        """Return `Alignment.region` of this face's image, or None where nothing of it is seen."""
+        rows, columns = self.alignment.region(self.image_size, box, size)
         if rows.stop <= rows.start or columns.stop <= columns.start:
             return None
-        return PartAlpha(self._warp(plane, rows, columns), columns.start, rows.start)
+        return rows, columns
 
     def _warp(self, plane: npt.NDArray[Value], rows: slice, columns: slice) -> npt.NDArray[Value]:
         matrix = self.alignment.to_image(plane.shape[0])
@@ -241,14 +254,9 @@ class RenderedFrame:
     image: Image
 
 
+@cache
 def _fade(side: int) -> Plane:
     """Return (side, side) weights that fall to zero at the crop's border: no straight edge shows."""
-    cached = _FADES.get(side)
-    if cached is None:
-        line = np.linspace(-1.0, 1.0, side, dtype=np.float32)
-        ramp = np.clip((1.0 - np.abs(line)) / (2.0 * BORDER_FADE), 0.0, 1.0)
-        cached = _FADES[side] = np.outer(ramp, ramp).astype(np.float32)
-    return cached
-
-
-_FADES: dict[int, Plane] = {}
+    line = np.linspace(-1.0, 1.0, side, dtype=np.float32)
+    ramp = np.clip((1.0 - np.abs(line)) / (2.0 * BORDER_FADE), 0.0, 1.0)
+    return np.outer(ramp, ramp).astype(np.float32)

@@ -110,6 +110,22 @@ def make_video(tmp_path: Path, portrait: Image) -> VideoMaker:
     return make
 
 
+def times(path: Path) -> list[Fraction]:
+    """The time of every frame of a video, seconds."""
+    with av.open(str(path)) as container:
+        return [Fraction(f.pts or 0) * Fraction(f.time_base or 1) for f in container.decode(video=0)]
+
+
+def write_sound_alone(video: Path, path: Path) -> None:
+    """Copy a video's audio into an .m4a of its own."""
+    with av.open(str(video)) as source, av.open(str(path), "w", format="mp4") as target:
+        stream = target.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(source.streams.audio[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+
+
 @pytest.fixture
 def face_folder(tmp_path: Path) -> Path:
     """A data folder of drawn faces: images/, labels/, train.txt, val.txt."""

@@ -77,5 +77,5 @@ def blend(image: Image, part: PartAlpha, painted: Image, strength: float) -> Non
     region = image[part.region]
     # Pixels that are hardly part of it stay bit-identical.
     alpha[alpha < 1.0 / 255.0] = 0.0
-    mixed = cv2.blendLinear(painted, np.ascontiguousarray(region), alpha, 1.0 - alpha)
+    mixed = cv2.blendLinear(painted, region, alpha, 1.0 - alpha)
     cv2.copyTo(mixed, (alpha > 0.0).view(np.uint8), region)

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -16,7 +15,7 @@ import pytest
 
 from run_webcam import main
 from stn_icnn.labels import CLASS_ID
-from tests.conftest import Image, VideoMaker
+from tests.conftest import Image, VideoMaker, times, write_sound_alone
 
 import av  # isort: skip  # after cv2
 
@@ -30,11 +29,6 @@ def run(*args: str | Path, **options: object) -> subprocess.CompletedProcess[str
     return subprocess.run(  # type: ignore[call-overload,no-any-return]
         command, capture_output=True, text=True, timeout=100, env=env, **options
     )
-
-
-def times(path: Path) -> list[Fraction]:
-    with av.open(str(path)) as container:
-        return [Fraction(f.pts or 0) * Fraction(f.time_base or 1) for f in container.decode(video=0)]
 
 
 def test_a_video_goes_in_and_comes_out_painted(make_video: VideoMaker, tmp_path: Path) -> None:
@@ -152,12 +146,7 @@ def bad_folder(
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
     (tmp_path / "folder.mp4").mkdir()
-    with av.open(str(clip)) as source, av.open(str(tmp_path / "sound.m4a"), "w", format="mp4") as target:
-        stream = target.add_stream_from_template(source.streams.audio[0])
-        for packet in source.demux(source.streams.audio[0]):
-            if packet.dts is not None:
-                packet.stream = stream
-                target.mux(packet)
+    write_sound_alone(clip, tmp_path / "sound.m4a")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -11,7 +11,7 @@ from realtime.errors import SinkError, UsageError
 from realtime.frames import Frame, Image, RenderedFrame
 from realtime.sinks import ContactSheetSink, VideoFileSink, WindowSink, open_output
 from realtime.sources import SourceInfo, open_source
-from tests.conftest import VideoMaker
+from tests.conftest import VideoMaker, times
 
 import av  # isort: skip  # after cv2
 
@@ -34,11 +34,6 @@ def packets(path: Path, kind: str) -> list[bytes]:
 
 def read(path: Path) -> Image:
     return np.asarray(cv2.imread(str(path)), np.uint8)[..., ::-1]
-
-
-def times(path: Path) -> list[Fraction]:
-    with av.open(str(path)) as container:
-        return [Fraction(f.pts or 0) * Fraction(f.time_base or 1) for f in container.decode(video=0)]
 
 
 @pytest.mark.parametrize("ending", [".mp4", ".mkv", ".mov"])

@@ -11,7 +11,7 @@ from realtime.errors import SourceError
 from realtime.frames import Frame
 from realtime.sources import DemoSource, ImageSource, VideoSource, open_source
 from realtime.sources.demo import demo_frame
-from tests.conftest import Image, VideoMaker
+from tests.conftest import Image, VideoMaker, write_sound_alone
 
 
 def test_a_video_gives_every_frame_with_its_time(make_video: VideoMaker) -> None:
@@ -106,16 +106,8 @@ def test_bad_sources_are_named_in_one_line(case: str, tmp_path: Path, make_video
 
 
 def test_audio_alone_is_no_source(make_video: VideoMaker, tmp_path: Path) -> None:
-    import av
-
-    whole = make_video(audio=True)
     path = tmp_path / "sound.m4a"
-    with av.open(str(whole)) as source, av.open(str(path), "w", format="mp4") as target:
-        stream = target.add_stream_from_template(source.streams.audio[0])
-        for packet in source.demux(source.streams.audio[0]):
-            if packet.dts is not None:
-                packet.stream = stream
-                target.mux(packet)
+    write_sound_alone(make_video(audio=True), path)
     with pytest.raises(SourceError, match="holds only audio"):
         open_source(str(path))
 
