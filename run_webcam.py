@@ -10,7 +10,7 @@ from engines import BACKENDS
 from realtime.app import run
 from realtime.config import RunConfig
 from realtime.effects import describe_effects
-from realtime.errors import UsageError
+from realtime.errors import UsageError, tell
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,8 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         config = RunConfig(**values)
     except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        return tell(error)
     return run(config)
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.statistics import Summary, interleave
-from engines import BACKENDS, EngineUnavailable, load_engine
+from engines import BACKENDS, EngineError, EngineUnavailable, load_engine
 from realtime.app import run
 from realtime.config import RunConfig
-from realtime.errors import RealtimeError
+from realtime.errors import RealtimeError, tell
 from realtime.frames import Frame, RenderedFrame
 from realtime.pipeline import Pipeline, Stage
 from realtime.sinks import open_output
@@ -108,9 +108,8 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         {"engine": _engine, "pipeline": _pipeline}[args.command](args)
-    except RealtimeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    except (RealtimeError, EngineError) as error:
+        return tell(error)
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from realtime.errors import RealtimeError
+from realtime.errors import RealtimeError, tell
 from realtime.models import model_path
 
 
@@ -18,8 +18,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         print(model_path())
     except RealtimeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        return tell(error)
     return 0
 
 

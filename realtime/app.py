@@ -14,7 +14,7 @@ import cv2
 from engines import EngineError, load_engine
 from realtime.config import RunConfig
 from realtime.detection import FaceDetector
-from realtime.errors import RealtimeError
+from realtime.errors import RealtimeError, tell
 from realtime.frames import DetectedFrame, Frame, ParsedFrame
 from realtime.parsing import parse_faces
 from realtime.pipeline import Pipeline, Report, Stage
@@ -33,12 +33,8 @@ def run(config: RunConfig) -> int:
     try:
         with native_chatter_hidden():
             report = _run(config)
-    except RealtimeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except EngineError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    except (RealtimeError, EngineError) as error:
+        return tell(error)
     except KeyboardInterrupt:
         # Before the pipeline ran: from there on a signal ends it in order.
         print("stopped before anything was done", file=sys.stderr)

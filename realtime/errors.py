@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 
 class RealtimeError(Exception):
     """Base of all errors that users meet; the message is one line that says what to do."""
@@ -34,3 +36,9 @@ class StageError(RealtimeError):
         frame = "" if index is None else f" at frame {index}"
         super().__init__(f"{stage} failed{frame}: {type(error).__name__}: {error}")
         self.stage, self.index = stage, index
+
+
+def tell(error: Exception) -> int:
+    """Tell an error in one line on the terminal; return the exit code of the command line."""
+    print(f"error: {error}", file=sys.stderr)
+    return error.exit_code if isinstance(error, RealtimeError) else 1

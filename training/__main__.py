@@ -11,8 +11,9 @@ import cv2
 import torch
 
 from stn_icnn.checkpoint import SHIPPED, CheckpointError, load_network, read_checkpoint
+from stn_icnn.network import place
 from training.data import DataError, load_faces
-from training.evaluate import evaluate_network, evaluate_pipeline
+from training.evaluate import EvaluationError, evaluate_network, evaluate_pipeline
 from training.loop import Run, fit
 from training.settings import SettingsError, read_settings
 from training.state import StateError
@@ -64,7 +65,7 @@ def _fit(args: argparse.Namespace) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    network = load_network(read_checkpoint(args.weights)).to(args.device)
+    network = place(load_network(read_checkpoint(args.weights)), args.device)
     if args.protocol == "pipeline":
         result = evaluate_pipeline(args.weights, args.data, args.split)
     else:
@@ -88,7 +89,7 @@ def main(argv: list[str] | None = None) -> int:
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except (DataError, StateError, CheckpointError, OSError) as error:
+    except (DataError, StateError, CheckpointError, EvaluationError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

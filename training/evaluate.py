@@ -18,6 +18,10 @@ from training.data import Faces, read_pair, read_split
 from training.metrics import confusion, scores
 
 
+class EvaluationError(Exception):
+    """The pipeline can't be scored here; the message says why."""
+
+
 @torch.no_grad()
 def evaluate_network(
     network: STNiCNN, faces: Faces, device: str = "cpu", coarse_only: bool = False
@@ -61,12 +65,18 @@ def evaluate_pipeline(weights: Path, root: Path, split: str) -> dict[str, Any]:
 
     Raises:
         DataError: on the first bad file.
+        EvaluationError: if the pipeline can't run.
     """
-    from realtime import FaceParser
+    # Here, so that training itself does without all that the pipeline needs.
+    from realtime import EngineError, FaceParser, RealtimeError
 
     matrix = np.zeros((19, 19), np.int64)
     names, found = read_split(root, split), 0
-    with FaceParser(weights=weights) as parser:
+    try:
+        parser = FaceParser(weights=weights)
+    except (EngineError, RealtimeError) as error:
+        raise EvaluationError(str(error)) from None
+    with parser:
         for name in tqdm(names, desc=f"{root.name}/{split}", leave=False):
             image, label = read_pair(root, name)
             faces = parser.parse(image)

@@ -50,3 +50,8 @@ def test_the_pipeline_is_timed_beside_a_plain_copy(
 def test_a_missing_source_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pipeline", "--source", "none.mp4"]) == 1
     assert "no such file" in capsys.readouterr().err
+
+
+def test_missing_weights_are_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["engine", "--weights", "none.safetensors"]) == 1
+    assert capsys.readouterr().err.startswith("error: none.safetensors: no such weights file")

@@ -16,6 +16,7 @@ import training.loop
 import training.losses
 import training.phases
 from realtime import FaceParser
+from realtime.errors import ModelError
 from stn_icnn.checkpoint import load_network, read_checkpoint
 from stn_icnn.config import NAMED
 from tests.conftest import Image, tiny_config
@@ -209,6 +210,17 @@ def test_the_pipeline_is_scored_from_raw_photos(
     result = json.loads((tmp_path / "scores.json").read_text())
     assert result["classes"]["hair"] > 0.97, "the parser agrees with itself"
     assert result["protocol"] == "pipeline"
+
+
+def test_a_pipeline_that_cannot_run_is_an_error(
+    face_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_model(*_: object) -> None:
+        raise ModelError("the model can't be had")
+
+    monkeypatch.setattr("realtime.detection.model_path", no_model)
+    assert main(["evaluate", "--data", str(face_folder), "--protocol", "pipeline"]) == 1
+    assert "error: the model can't be had" in capsys.readouterr().err
 
 
 def test_weights_load_after_a_run(face_folder: Path, tmp_path: Path) -> None:
