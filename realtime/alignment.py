@@ -85,9 +85,12 @@ class Alignment:
 
 
 def align(
-    right_eye: tuple[float, float], left_eye: tuple[float, float], mouth: tuple[float, float]
+    right_eye: tuple[float, float],
+    left_eye: tuple[float, float],
+    mouth: tuple[float, float],
+    framing: float = FRAMING,
 ) -> Alignment:
-    """Frame a face as FFHQ and CelebAMask-HQ do, `FRAMING` wider, from eye centres and mouth centre.
+    """Frame a face as FFHQ and CelebAMask-HQ do, but wider, from eye centres and mouth centre.
 
     The x axis is that of the eyes averaged with the one across the line from eyes to mouth, so that
     a turned head keeps its framing. Source: the published recipe of FFHQ (arXiv 1812.04948).
@@ -96,6 +99,7 @@ def align(
         right_eye: (x, y) in pixels; the subject's own right.
         left_eye: likewise.
         mouth: its centre, likewise.
+        framing: side of the crop in sides of the training faces' frame.
     """
     eyes = np.subtract(left_eye, right_eye)
     middle = np.add(left_eye, right_eye) / 2.0
@@ -104,4 +108,4 @@ def align(
     side = max(4.0 * float(np.hypot(*eyes)), 3.6 * float(np.hypot(*down)))
     centre = middle + 0.1 * down
     roll = float(np.arctan2(x_axis[1], x_axis[0]))
-    return Alignment((float(centre[0]), float(centre[1])), max(FRAMING * side, 1.0), roll)
+    return Alignment((float(centre[0]), float(centre[1])), max(framing * side, 1.0), roll)

@@ -132,25 +132,26 @@ PAPER = NetworkConfig(
 
 
 def _part_net(size: tuple[int, int]) -> PartNetConfig:
-    return PartNetConfig(size, ICNNConfig((16, 24, 32), 1, 3, 2, (3, 1), "relu", residual=True))
+    return PartNetConfig(size, ICNNConfig((16, 32), 1, 3, 1, (3, 1), "relu", residual=True, head_width=16))
 
 
 REALTIME = NetworkConfig(
     name="realtime",
     classes=tuple(range(len(CLASSES))),
     input_size=256,
-    coarse_size=128,
-    output_size=160,
-    coarse=ICNNConfig((24, 40, 64, 80), 2, 3, 3, (3, 1), "relu", residual=True),
+    coarse_size=256,
+    output_size=128,
+    # Multiples of 16 fill the vector registers: 20 channels in the first row cost more than they bring.
+    coarse=ICNNConfig((16, 32, 48, 64, 80), 4, 3, 3, (3, 1), "relu", residual=True, fine=12, head_width=24),
     part_nets={
         "brow": _part_net((32, 48)),
         "eye": _part_net((32, 48)),
-        "nose": _part_net((64, 48)),
+        "nose": _part_net((32, 24)),
         "mouth": _part_net((40, 64)),
     },
     localizer="moments",
     composition="residual",
 )
-"""All 19 classes; rows from half resolution, 3x3 convolutions, parts correct the coarse logits."""
+"""All 19 classes; rows from quarter resolution, 3x3 convolutions, parts correct the coarse logits."""
 
 NAMED: dict[str, NetworkConfig] = {config.name: config for config in (PAPER, REALTIME)}

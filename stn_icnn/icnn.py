@@ -22,12 +22,17 @@ class ICNNConfig:
 
     Attributes:
         widths: channels of each row, finest first; the rows run at 1, 1/2, 1/4 ... of the first.
-        stride: the first row runs at 1/stride of the input (1 or 2).
+        stride: the first row runs at 1/stride of the input (1, 2 or 4).
         kernel: side of the square kernels in stem, interlinks and integration, odd.
         layers: number of interlink layers.
-        head_kernels: kernels of the head's convolutions; the first widens to 2 * classes + 8.
+        head_kernels: kernels of the head's convolutions.
         activation: "tanh" in stem, integration and head as in the paper, or "relu".
         residual: add each row's input to its interlink output (not in the paper).
+        fine: channels at half the input's resolution (not in the paper; 0 for none, else stride is
+            4): the first row's stem passes through them, the rows below start from the first row
+            pooled instead of the image, and the head sees them again, so that the logits come at
+            1/2 while the rows run at 1/4 and below.
+        head_width: channels inside the head; 0 for the paper's 2 * classes + 8.
     """
 
     widths: tuple[int, ...] = (8, 16, 24, 32)
@@ -37,6 +42,12 @@ class ICNNConfig:
     head_kernels: tuple[int, ...] = (5, 5, 9)
     activation: str = "tanh"
     residual: bool = False
+    fine: int = 0
+    head_width: int = 0
+
+    def __post_init__(self) -> None:
+        if self.stride not in (1, 2, 4) or (self.fine > 0) != (self.stride == 4):
+            raise ValueError(f"iCNN: stride {self.stride} with {self.fine} fine channels; 4 needs some")
 
 
 def _act(name: str) -> nn.Module:
@@ -87,43 +98,63 @@ class Interlink(nn.Module):
 
 
 class ICNN(nn.Module):
-    """Image (N, in_channels, H, W) float -> class logits (N, classes, H/stride, W/stride)."""
+    """Image (N, in_channels, H, W) float -> class logits at 1/stride, or at 1/2 where it is fine."""
 
     def __init__(self, config: ICNNConfig, classes: int, in_channels: int = 3) -> None:
         super().__init__()
         self.config = config
         widths, kernel, act = config.widths, config.kernel, config.activation
-        # Only row 0 strides: the rows below already get a pooled image.
-        self.stem = nn.ModuleList(
-            _conv_bn(in_channels, width, kernel, _act(act), stride=config.stride if row == 0 else 1)
-            for row, width in enumerate(widths)
-        )
+        if config.fine:
+            self.fine_stem = _conv_bn(in_channels, config.fine, kernel, _act(act), stride=2)
+        # Only row 0 strides: the rows below already get something pooled.
+        top = config.fine or in_channels
+        below = widths[0] if config.fine else in_channels
+        first_stem = _conv_bn(top, widths[0], kernel, _act(act), stride=min(config.stride, 2))
+        rest_stems = [_conv_bn(below, width, kernel, _act(act)) for width in widths[1:]]
+        self.stem = nn.ModuleList([first_stem, *rest_stems])
         self.interlinks = nn.ModuleList(Interlink(config) for _ in range(config.layers))
         self.integrate = nn.ModuleList(
             _conv_bn(widths[row] + widths[row + 1], widths[row], kernel, _act(act))
             for row in range(len(widths) - 1)
         )
-        hidden = 2 * classes + 8
+        hidden = config.head_width or 2 * classes + 8
         first, *rest = config.head_kernels
-        head: list[nn.Module] = [_conv_bn(widths[0], hidden, first, _act(act))]
+        if config.fine:
+            self.fine_head = _conv_bn(config.fine, hidden, kernel, nn.Identity())
+        last = nn.Identity() if config.fine else _act(act)
+        head: list[nn.Module] = [_conv_bn(widths[0], hidden, first, last)]
         for index, size in enumerate(rest):
             inputs = hidden if index == 0 else classes
             head.append(nn.Conv2d(inputs, classes, size, padding=size // 2))
         self.head = nn.Sequential(*head)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return unnormalised class logits at 1/stride of the image's resolution."""
-        rows = []
-        pooled = image
-        for row, stem in enumerate(self.stem):
-            if row > 0:
-                pooled = _down(pooled)
-                if row == 1 and self.config.stride == 2:
-                    pooled = _down(pooled)
+        """Return unnormalised class logits at 1/stride of the image's resolution, 1/2 with `fine`."""
+        fine = self.fine_stem(image) if self.config.fine else image
+        rows = [self.stem[0](fine)]
+        # Pooling features of 1/4 is cheaper than pooling the image three times, and tells more.
+        pooled = rows[0] if self.config.fine else image
+        if self.config.stride == 2:
+            pooled = _down(pooled)
+        for stem in list(self.stem)[1:]:
+            pooled = _down(pooled)
             rows.append(stem(pooled))
         for layer in self.interlinks:
             rows = layer(rows)
         x = rows[-1]
         for row in range(len(rows) - 2, -1, -1):
             x = self.integrate[row](torch.cat([_up_to(x, rows[row]), rows[row]], dim=1))
-        return cast(Tensor, self.head(x))
+        if not self.config.fine:
+            # Logits leave in full precision, whatever the convolutions ran in.
+            return cast(Tensor, self.head(x).float())
+        # The head's first convolution is linear in both: run each where its input lives, then add.
+        first, *rest = self.head
+        known = F.interpolate(first(x), size=fine.shape[-2:], mode="bilinear")
+        y = _activate(known + self.fine_head(fine), self.config.activation)
+        for layer in rest:
+            y = layer(y)
+        return y.float()
+
+
+def _activate(x: Tensor, name: str) -> Tensor:
+    return torch.tanh(x) if name == "tanh" else torch.relu(x)

@@ -86,7 +86,7 @@ class STNiCNN(nn.Module):
             output_size: side of the composed logits where it isn't the configuration's own.
         """
         coarse_logits = self.parse_coarse(image)
-        coarse = torch.softmax(coarse_logits, dim=1)
+        coarse = self.probabilities(coarse_logits)
         theta = self.localizer(coarse)
         part_logits = self.parse_parts(image, coarse, theta)
         logits = self.compose(coarse_logits, theta, part_logits, output_size)
@@ -95,7 +95,16 @@ class STNiCNN(nn.Module):
     def parse_coarse(self, image: Tensor) -> Tensor:
         """Run the coarse stage on (N, 3, S, S); logits at its own resolution."""
         factor = self.config.input_size // self.config.coarse_size
-        return cast(Tensor, self.coarse(F.avg_pool2d(image, factor)))
+        return cast(Tensor, self.coarse(image if factor == 1 else F.avg_pool2d(image, factor)))
+
+    def probabilities(self, coarse_logits: Tensor) -> Tensor:
+        """Return the coarse probabilities (N, classes, h, w) that localizer and part nets see.
+
+        Fine logits are halved first: where a part lies is known well enough from a quarter of them.
+        """
+        if self.config.coarse.fine:
+            coarse_logits = F.avg_pool2d(coarse_logits, 2)
+        return torch.softmax(coarse_logits, dim=1)
 
     def parse_parts(self, image: Tensor, coarse: Tensor, theta: Tensor) -> dict[str, Tensor]:
         """Parse the six part crops; a mirrored pair is one batch of its net.

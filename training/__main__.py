@@ -1,4 +1,4 @@
-"""Command line of training: `python -m training fit|evaluate`."""
+"""Command line of training: `python -m training fit|label|evaluate|plot`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,16 @@ import torch
 from stn_icnn.checkpoint import SHIPPED, CheckpointError, load_network, read_checkpoint
 from stn_icnn.network import place
 from training.data import DataError, load_faces
-from training.evaluate import EvaluationError, evaluate_network, evaluate_pipeline
-from training.loop import Run, fit
+from training.evaluate import (
+    EvaluationError,
+    count_macs,
+    evaluate_network,
+    evaluate_pipeline,
+    evaluate_points,
+)
+from training.label import label_folder
+from training.logs import LogError, plot
+from training.loop import Run, choose_precision, fit
 from training.settings import SettingsError, read_settings
 from training.state import StateError
 
@@ -26,11 +34,33 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     fit_parser = commands.add_parser("fit", help="train a network; goes on where --out stands")
     fit_parser.add_argument("--config", required=True, help="a TOML file, or a name: realtime, paper")
-    fit_parser.add_argument("--data", required=True, type=Path, help="folder of labelled faces")
-    fit_parser.add_argument("--out", required=True, type=Path, help="folder for weights and state")
+    fit_parser.add_argument(
+        "--data",
+        required=True,
+        type=Path,
+        action="append",
+        help="folder that holds the sets' folders; may be given again",
+    )
+    fit_parser.add_argument("--out", required=True, type=Path, help="folder for weights, state and logs")
+    fit_parser.add_argument("--pack", type=Path, help="file of packed faces that several runs share")
     fit_parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    fit_parser.add_argument(
+        "--precision",
+        choices=["auto", "fp32", "bf16"],
+        default="auto",
+        help="bf16: iCNNs in bfloat16; auto (default): where the processor has it",
+    )
     fit_parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
     fit_parser.add_argument("--workers", type=int, default=1, help="augmentation processes (default 1)")
+    teach = commands.add_parser("label", help="let trained weights label photos, to train others on")
+    teach.add_argument(
+        "--weights", type=Path, default=SHIPPED, help="the teacher's; default: the shipped ones"
+    )
+    teach.add_argument("--data", required=True, type=Path, help="folder of photos, or of faces with points/")
+    teach.add_argument("--out", required=True, type=Path, help="folder that gets images/ and labels/")
+    teach.add_argument("--only", default="*", help="names to take, a shell pattern; default: all")
+    teach.add_argument("--sure", type=float, default=0.6, help="least probability of a label; default 0.6")
+    teach.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     check = commands.add_parser("evaluate", help="score weights on a split")
     check.add_argument("--weights", type=Path, default=SHIPPED, help="default: the shipped ones")
     check.add_argument("--data", required=True, type=Path, help="folder of labelled faces")
@@ -43,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--json", type=Path, help="write the scores here")
     check.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    curves = commands.add_parser("plot", help="draw the learning curves of runs")
+    curves.add_argument("runs", nargs="+", type=Path, help="folders that fit wrote")
+    curves.add_argument("--out", type=Path, default=Path("curves.png"), help="default: curves.png")
     return parser
 
 
@@ -51,10 +84,12 @@ def _fit(args: argparse.Namespace) -> None:
     path = named if named.is_file() else Path(args.config)
     run = Run(
         settings=read_settings(path),
-        data=args.data,
+        roots=args.data,
         out=args.out,
         device=args.device,
+        precision=choose_precision(args.precision, args.device),
         workers=args.workers,
+        pack=args.pack,
         settings_text=path.read_text(),
     )
     if args.threads:
@@ -64,32 +99,48 @@ def _fit(args: argparse.Namespace) -> None:
     print(f"trained: {fit(run)}")
 
 
+def _label(args: argparse.Namespace) -> None:
+    network = place(load_network(read_checkpoint(args.weights)), args.device)
+    count = label_folder(network, args.data, args.out, args.sure, args.only, args.device)
+    print(f"labelled: {count} faces in {args.out}")
+
+
 def _evaluate(args: argparse.Namespace) -> None:
     network = place(load_network(read_checkpoint(args.weights)), args.device)
-    if args.protocol == "pipeline":
-        result = evaluate_pipeline(args.weights, args.data, args.split)
-    else:
+    parameters = sum(p.numel() for p in network.parameters())
+    if args.protocol == "network":
         result = evaluate_network(network, load_faces(args.data, args.split, 512), args.device)
-    result |= {"protocol": args.protocol, "parameters": sum(p.numel() for p in network.parameters())}
-    for name, value in result["classes"].items():
+    elif (args.data / "points").is_dir():
+        result = evaluate_points(args.weights, args.data)
+    else:
+        result = evaluate_pipeline(args.weights, args.data, args.split)
+    result |= {"protocol": args.protocol, "parameters": parameters, "macs": count_macs(network)}
+    for name, value in result.get("classes", {}).items():
         print(f"{name:12s} {value:.4f}")
-    for key in ("mean_f1_19", "mean_f1_18", "paper_overall_f1", "mean_iou_19"):
-        print(f"{key:18s} {result[key]:.4f}")
+    for key, value in result.items():
+        if isinstance(value, float):
+            print(f"{key:18s} {value:.4f}")
     found = f", {result['found']} found" if "found" in result else ""
-    print(f"{args.protocol}: faces {result['faces']}{found}, parameters {result['parameters']:,}")
+    size = f"parameters {parameters:,}, {result['macs'] / 1e9:.2f} GMAC"
+    print(f"{args.protocol}: faces {result['faces']}{found}, {size}")
     if args.json:
         args.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _plot(args: argparse.Namespace) -> None:
+    plot(args.runs, args.out)
+    print(f"drawn: {args.out}")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code (2 usage, 1 other errors)."""
     args = _parser().parse_args(argv)
     try:
-        {"fit": _fit, "evaluate": _evaluate}[args.command](args)
+        {"fit": _fit, "label": _label, "evaluate": _evaluate, "plot": _plot}[args.command](args)
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except (DataError, StateError, CheckpointError, EvaluationError, OSError) as error:
+    except (DataError, StateError, CheckpointError, EvaluationError, LogError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -11,11 +11,18 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
+from stn_icnn.labels import CLASS_ID
 from stn_icnn.network import STNiCNN
-from training.data import Faces, read_pair, read_split
-from training.metrics import confusion, scores
+from training.data import DataError, Faces, read_image, read_pair, read_split
+from training.label import outline_masks, read_points
+from training.metrics import BoundaryTally, confusion, scores
+
+if TYPE_CHECKING:
+    from realtime import FaceParser
+    from realtime.frames import ParsedFace
 
 
 class EvaluationError(Exception):
@@ -41,13 +48,23 @@ def evaluate_network(
     """
     side = network.config.input_size
     ids = torch.tensor(network.config.classes, dtype=torch.uint8)
-    matrix = np.zeros((19, 19), np.int64)
+    matrix, edges = np.zeros((19, 19), np.int64), BoundaryTally()
     for image, label in zip(faces.images, faces.labels, strict=True):
         shrunk = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
         crops = torch.from_numpy(shrunk)[None].to(device)
         guess = _labels(_probabilities(network, crops, coarse_only), label.shape[0], ids)
         matrix += confusion(label, guess)
-    return {"faces": len(faces.names), **scores(matrix)}
+        edges.add(label, guess)
+    return {"faces": len(faces.names), **scores(matrix), **edges.scores()}
+
+
+def count_macs(network: STNiCNN) -> int:
+    """Return the multiply-accumulates of one face: convolutions and matrix products, nothing else."""
+    side = network.config.input_size
+    device = next(network.parameters()).device
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.zeros(1, side, side, 3, dtype=torch.uint8, device=device))
+    return int(counter.get_total_flops()) // 2
 
 
 def evaluate_pipeline(weights: Path, root: Path, split: str) -> dict[str, Any]:
@@ -67,22 +84,90 @@ def evaluate_pipeline(weights: Path, root: Path, split: str) -> dict[str, Any]:
         DataError: on the first bad file.
         EvaluationError: if the pipeline can't run.
     """
-    # Here, so that training itself does without all that the pipeline needs.
-    from realtime import EngineError, FaceParser, RealtimeError
-
-    matrix = np.zeros((19, 19), np.int64)
+    matrix, edges = np.zeros((19, 19), np.int64), BoundaryTally()
     names, found = read_split(root, split), 0
-    try:
-        parser = FaceParser(weights=weights)
-    except (EngineError, RealtimeError) as error:
-        raise EvaluationError(str(error)) from None
-    with parser:
+    with _parser(weights) as parser:
         for name in tqdm(names, desc=f"{root.name}/{split}", leave=False):
             image, label = read_pair(root, name)
             faces = parser.parse(image)
             found += bool(faces)
-            matrix += confusion(label, faces[0].label_map() if faces else np.zeros_like(label))
-    return {"faces": len(names), "found": found, **scores(matrix)}
+            guess = faces[0].label_map() if faces else np.zeros_like(label)
+            matrix += confusion(label, guess)
+            edges.add(label, guess)
+    return {"faces": len(names), "found": found, **scores(matrix), **edges.scores()}
+
+
+def evaluate_points(weights: Path, root: Path) -> dict[str, Any]:
+    """Score `realtime.FaceParser` on in-the-wild faces that have 68 points instead of labels.
+
+    The face meant is the found one whose eyes lie nearest to the points', at most half the distance
+    of the eyes away; where there is none, the face is not found and scores 0.
+
+    Args:
+        weights: of the engine that `auto` chooses.
+        root: holds images/NAME.jpg and points/NAME.txt.
+
+    Returns:
+        "faces", "found" (counts), and the means over all faces of the intersection over union of
+        "lips" (between outer and inner outline), "mouth" (all inside the outer outline) and "eyes"
+        (the mean of both).
+
+    Raises:
+        DataError: if there are no points, or naming the bad file.
+        EvaluationError: if the pipeline can't run.
+    """
+    paths = sorted((root / "points").glob("*.txt"))
+    if not paths:
+        raise DataError(f"{root / 'points'}: no NAME.txt there")
+    rows = []
+    with _parser(weights) as parser:
+        for path in tqdm(paths, desc=root.name, leave=False):
+            image = read_image(root / "images" / f"{path.stem}.jpg")
+            points = read_points(path)
+            face = _face_meant(parser.parse(image), points)
+            if face is None:
+                rows.append((0.0, 0.0, 0.0, 0.0))
+                continue
+            rows.append((1.0, *_overlaps(face.label_map(), outline_masks(points, image.shape[:2]))))
+    found, lips, mouth, eyes = np.mean(rows, axis=0).tolist()
+    shares = {"lips_iou": lips, "mouth_iou": mouth, "eyes_iou": eyes}
+    return {"faces": len(paths), "found": round(found * len(paths)), **shares}
+
+
+def _face_meant(faces: list[ParsedFace], points: npt.NDArray[np.float64]) -> ParsedFace | None:
+    right, left = points[36:42].mean(axis=0), points[42:48].mean(axis=0)
+    reach = 0.5 * float(np.hypot(*(left - right)))
+
+    def distance(face: ParsedFace) -> float:
+        seen = face.detection
+        return max(float(np.hypot(*(seen.right_eye - right))), float(np.hypot(*(seen.left_eye - left))))
+
+    nearest = min(faces, key=distance, default=None)
+    return nearest if nearest is not None and distance(nearest) <= reach else None
+
+
+def _overlaps(
+    label: npt.NDArray[np.uint8], outlines: dict[str, npt.NDArray[np.bool_]]
+) -> tuple[float, float, float]:
+    lips, mouth = [CLASS_ID["u_lip"], CLASS_ID["l_lip"]], CLASS_ID["mouth"]
+
+    def iou(ids: list[int], truth: npt.NDArray[np.bool_]) -> float:
+        guess = np.isin(label, ids)
+        return float((guess & truth).sum() / max(1, (guess | truth).sum()))
+
+    eyes = [iou([CLASS_ID[name]], outlines[name]) for name in ("l_eye", "r_eye")]
+    between = outlines["lips"] & ~outlines["mouth"]
+    return iou(lips, between), iou([*lips, mouth], outlines["lips"]), sum(eyes) / 2.0
+
+
+def _parser(weights: Path) -> FaceParser:
+    # Here, so that training itself does without all that the pipeline needs.
+    from realtime import EngineError, FaceParser, RealtimeError
+
+    try:
+        return FaceParser(weights=weights)
+    except (EngineError, RealtimeError) as error:
+        raise EvaluationError(str(error)) from None
 
 
 def _probabilities(network: STNiCNN, crops: Tensor, coarse_only: bool) -> Tensor:

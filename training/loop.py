@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,10 +14,11 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from stn_icnn.checkpoint import save_checkpoint
-from stn_icnn.config import NAMED
 from stn_icnn.network import STNiCNN, place
-from training.data import AugmentedFaces, Faces, batches, load_faces
+from training.data import AugmentedFaces, Faces, Keys, Pack, batches, find_folder, load_faces, pack_faces
 from training.evaluate import evaluate_network
+from training.logs import Log
+from training.losses import LabelTools, class_weights
 from training.phases import phase_loss, trained_modules
 from training.settings import Settings
 from training.state import Progress, StateError, read_state, restore_optimizer, save_state
@@ -33,20 +33,42 @@ class Run:
 
     Attributes:
         settings: see `Settings`.
-        data: folder of labelled faces with train.txt and val.txt.
-        out: folder for weights, state and log.
+        roots: folders that hold the sets' folders.
+        out: folder for weights, state, logs and the packed faces.
         device: "cpu" or "cuda".
+        precision: "fp32", or "bf16": iCNNs in bfloat16, everything else in float32.
         workers: processes that augment.
+        pack: file of packed faces to share between runs; None for one in `out`.
         settings_text: the settings file as read, kept in the state.
     """
 
     settings: Settings
-    data: Path
+    roots: Sequence[Path]
     out: Path
     device: str = "cpu"
+    precision: str = "fp32"
     workers: int = 1
+    pack: Path | None = None
     settings_text: str = ""
     progress: Progress = field(default_factory=Progress)
+
+
+def choose_precision(asked: str, device: str) -> str:
+    """Return the precision for "auto": bf16 where the processor computes in it, else fp32."""
+    if asked != "auto":
+        return asked
+    if device == "cpu":
+        # oneDNN emulates bfloat16 elsewhere, slower than float32.
+        able = torch.cpu._is_avx512_bf16_supported()
+    else:
+        able = torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16" if able else "fp32"
+
+
+def _halve(network: STNiCNN, device: str) -> None:
+    """Let the iCNNs, nearly all of the work, compute in bfloat16; theta and losses keep float32."""
+    for body in (network.coarse, *network.part_nets.values()):
+        body.forward = torch.autocast(device, torch.bfloat16)(body.forward)
 
 
 def fit(run: Run) -> Path:
@@ -57,12 +79,18 @@ def fit(run: Run) -> Path:
         StateError: if `run.out` holds a state of other settings or a damaged one.
     """
     settings = run.settings
-    config = NAMED[settings.network]
+    config = settings.network
     torch.manual_seed(settings.seed)
     network = place(STNiCNN(config), run.device)
+    if run.precision == "bf16":
+        _halve(network, run.device)
     average = Average(network, settings.average)
-    faces = load_faces(run.data, "train", max(settings.store_size, config.input_size))
-    val = load_faces(run.data, "val", 512)
+    validation = settings.validation
+    # Validation first: it is small, and what is wrong with it is told before the long packing.
+    folder = find_folder(run.roots, validation.folder)
+    val = load_faces(folder, validation.split, 512, validation.only)
+    pack_path = run.pack or run.out / "faces.pack.safetensors"
+    pack = pack_faces(pack_path, run.roots, settings.sets, max(settings.store_size, config.input_size))
     run.out.mkdir(parents=True, exist_ok=True)
     state_path = run.out / STATE
     moments: dict[str, Tensor] = {}
@@ -74,10 +102,14 @@ def fit(run: Run) -> Path:
         average.values.update(kinds["average"])
         moments = kinds["optimizer"]
     run.progress.settings = run.settings_text
-    while run.progress.phase < len(settings.phases):
-        _fit_phase(run, network, average, faces, val, moments)
-        moments = {}
-    return run.out / f"{settings.network}.safetensors"
+    count = sum(p.numel() for p in network.parameters())
+    how = f"{run.precision} on {run.device}"
+    print(f"{config.name}: {count:,} parameters, {how}, {len(pack)} faces", flush=True)
+    with Log(run.out) as log:
+        while run.progress.phase < len(settings.phases):
+            _fit_phase(run, network, average, pack, val, moments, log)
+            moments = {}
+    return run.out / f"{config.name}.safetensors"
 
 
 class Average:
@@ -101,21 +133,34 @@ class Average:
 class _PhaseTrainer:
     """One phase: its modules, optimizer and loss."""
 
-    def __init__(self, run: Run, network: STNiCNN, average: Average) -> None:
-        self.run, self.network, self.average = run, network, average
+    def __init__(self, run: Run, network: STNiCNN, average: Average, pack: Pack) -> None:
+        self.run, self.network, self.average, self.pack = run, network, average, pack
         self.phase = run.settings.phases[run.progress.phase]
         self.modules = trained_modules(self.phase.name, network)
         self.rates = [self.phase.coarse_rate if m is network.coarse else 1.0 for m in self.modules]
         self.parameters = [p for module in self.modules for p in module.parameters()]
-        self.loss_of = phase_loss(self.phase.name, network)
-        groups = [{"params": list(module.parameters())} for module in self.modules]
-        # The learning rates are set at every step.
-        self.optimizer: torch.optim.Optimizer
-        if run.settings.optimizer == "adam":
-            self.optimizer = torch.optim.Adam(groups)
-        else:
-            self.optimizer = torch.optim.AdamW(groups, weight_decay=run.settings.weight_decay)
+        settings = run.settings
+        weights = class_weights(pack.frequency, settings.class_balance) if settings.class_balance else None
+        tools = LabelTools(network, weights, settings.dice)
+        self.loss_of = phase_loss(self.phase.name, network, tools)
+        self.optimizer = self._optimizer()
         self.saved = time.monotonic()
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        """Return the optimizer, a group a module and kind; learning rates are set at every step."""
+        settings = self.run.settings
+        groups, rates = [], []
+        for module, rate in zip(self.modules, self.rates, strict=True):
+            # Biases and batch norm's scales are not to shrink.
+            for kernels in (True, False):
+                decay = settings.weight_decay if kernels else 0.0
+                members = [p for p in module.parameters() if (p.ndim > 1) == kernels]
+                groups.append({"params": members, "weight_decay": decay})
+                rates.append(rate)
+        self.rates = rates
+        if settings.optimizer == "adam":
+            return torch.optim.Adam([{**group, "weight_decay": 0.0} for group in groups])
+        return torch.optim.AdamW(groups)
 
     def epoch(self, dataset: AugmentedFaces) -> float:
         """Train the rest of the current epoch; return the mean loss."""
@@ -123,8 +168,9 @@ class _PhaseTrainer:
         self.network.eval()
         for module in self.modules:
             module.train()
-        progress, seed = self.run.progress, self.run.settings.seed
-        keys = batches(len(dataset), self.phase.batch_size, progress.total_epochs, seed)
+        progress, settings = self.run.progress, self.run.settings
+        rare, size = settings.repeat_rare, self.phase.batch_size
+        keys = batches(self.pack, settings.sets, rare, size, progress.total_epochs, settings.seed)
         loader = _load(dataset, keys[progress.batch :], self.run.workers)
         losses = []
         label = f"{self.phase.name} {progress.epoch + 1}/{self.phase.epochs}"
@@ -163,23 +209,27 @@ def _fit_phase(
     run: Run,
     network: STNiCNN,
     average: Average,
-    faces: Faces,
+    pack: Pack,
     val: Faces,
     moments: dict[str, Tensor],
+    log: Log,
 ) -> None:
-    trainer = _PhaseTrainer(run, network, average)
+    trainer = _PhaseTrainer(run, network, average, pack)
     phase, progress = trainer.phase, run.progress
     if trainer.parameters:
         restore_optimizer(trainer.optimizer, moments)
         side, settings = network.config.input_size, run.settings
-        dataset = AugmentedFaces(faces, side, settings.augmentation, settings.seed)
+        dataset = AugmentedFaces(pack, side, settings.augmentation, settings.seed)
         while progress.epoch < phase.epochs:
             started = time.monotonic()
             loss = round(trainer.epoch(dataset), 5)
             row: dict[str, float | str] = {"phase": phase.name, "epoch": progress.epoch, "loss": loss}
             if progress.epoch == phase.epochs or progress.epoch % settings.validate_every == 0:
                 row |= _validate(run, network, average, val, coarse_only=phase.name == "coarse")
-            _log(run.out / "log.csv", row | {"seconds": round(time.monotonic() - started, 1)})
+            seconds = time.monotonic() - started
+            log.write(progress.total_epochs, row | {"seconds": round(seconds, 1)})
+            left = seconds * (phase.epochs - progress.epoch) / 60.0
+            print(f"  {phase.name}: {left:.0f} min left at this rate", flush=True)
             trainer.save()
         # The next phase goes on from the better weights, and with new moments.
         network.load_state_dict(average.values)
@@ -204,9 +254,7 @@ def _validate(
     return metrics
 
 
-def _load(
-    dataset: AugmentedFaces, keys: list[list[tuple[int, int]]], workers: int
-) -> Iterator[tuple[Tensor, Tensor]]:
+def _load(dataset: AugmentedFaces, keys: list[Keys], workers: int) -> Iterator[tuple[Tensor, Tensor]]:
     return iter(DataLoader(dataset, batch_sampler=keys, num_workers=workers))
 
 
@@ -216,13 +264,3 @@ def schedule(done: float) -> float:
     if done < warm:
         return 0.1 + 0.9 * done / warm
     return 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * (done - warm) / (1.0 - warm)))
-
-
-def _log(path: Path, row: dict[str, float | str]) -> None:
-    fields = ["phase", "epoch", "seconds", "loss", "mean_f1_19", "paper_overall_f1", "mean_iou_19"]
-    new = not path.is_file()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, fields)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)

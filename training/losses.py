@@ -2,51 +2,107 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from stn_icnn.config import PARTS
-from stn_icnn.labels import CLASSES, IGNORE
+from stn_icnn.labels import CLASS_ID, CLASSES, IGNORE
 from stn_icnn.network import Parsing, STNiCNN
 from stn_icnn.sampler import crop
+from training.data import NOT_HAIR
 
 
-def segmentation_loss(logits: Tensor, target: Tensor) -> Tensor:
+@dataclass(frozen=True)
+class Objective:
+    """What a segmentation loss is made of.
+
+    Attributes:
+        weights: (C,) of each channel in the cross-entropy; None for 1.
+        dice: share of the soft Dice loss.
+        hair: the channel of hair, which `NOT_HAIR` pixels speak of; None where there is none.
+    """
+
+    weights: Tensor | None = None
+    dice: float = 1.0
+    hair: int | None = None
+
+
+def segmentation_loss(logits: Tensor, target: Tensor, objective: Objective = Objective()) -> Tensor:
     """Cross-entropy plus soft Dice over the classes that the batch shows.
 
     Dice weighs a class by its presence and not by its area, which is what a mean of per-class F1
-    asks for; cross-entropy keeps the probabilities calibrated.
+    asks for; cross-entropy keeps the probabilities calibrated. A pixel known only not to be hair
+    costs the likelihood of just that: -log(1 - p(hair)).
 
     Args:
         logits: (N, C, H, W) float.
-        target: (N, H, W) int64 channel indices, IGNORE where unknown.
+        target: (N, H, W) int64 channel indices; IGNORE where unknown, NOT_HAIR where just that is known.
+        objective: see `Objective`.
 
     Returns:
         A scalar.
     """
-    known = (target != IGNORE).unsqueeze(1)
+    classes = logits.shape[1]
+    full = target < classes
+    index = target.masked_fill(~full, 0)
+    log_guess = F.log_softmax(logits, dim=1)
+    costs = -log_guess.gather(1, index[:, None])[:, 0]
+    if objective.weights is None:
+        weights = full.to(costs.dtype)
+    else:
+        weights = objective.weights.to(costs.device)[index] * full
+    costs, total = costs * weights, weights.sum()
+    guess = log_guess.exp()
+    if objective.hair is not None:
+        partly = (target == NOT_HAIR).to(costs.dtype)
+        # Clamped: the slope of -log(1 - p) at 1 is without bound.
+        costs = costs - partly * torch.log1p(-guess[:, objective.hair].clamp(max=1.0 - 1e-3))
+        total = total + partly.sum()
     # A sum over what is known, as a mean over nothing would not be a number.
-    entropy = F.cross_entropy(logits, target, ignore_index=IGNORE, reduction="sum")
-    entropy = entropy / known.sum().clamp(min=1)
-    one_hot = F.one_hot(target.masked_fill(target == IGNORE, 0), logits.shape[1])
-    truth = one_hot.movedim(-1, 1) * known
-    guess = torch.softmax(logits, dim=1) * known
+    entropy = costs.sum() / total.clamp(min=1)
+    if not objective.dice:
+        return entropy
+    truth = F.one_hot(index, classes).movedim(-1, 1) * full[:, None]
+    guess = guess * full[:, None]
     overlap = (guess * truth).sum(dim=(0, 2, 3))
-    total = guess.sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3))
+    areas = guess.sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3))
     present = truth.sum(dim=(0, 2, 3)) > 0
-    dice = 1.0 - (2.0 * overlap + 1.0) / (total + 1.0)
-    return entropy + (dice * present).sum() / present.sum().clamp(min=1)
+    dice = 1.0 - (2.0 * overlap + 1.0) / (areas + 1.0)
+    return entropy + objective.dice * (dice * present).sum() / present.sum().clamp(min=1)
+
+
+def class_weights(frequency: npt.NDArray[np.float64], power: float) -> npt.NDArray[np.float64]:
+    """Return (19,) weights: inverse class frequencies to a power, 0.5 to 5, 1 for one pixel in 20."""
+    return np.clip((0.05 / np.maximum(frequency, 1e-9)) ** power, 0.5, 5.0)
 
 
 class LabelTools:
     """Turns label maps of the 19 classes into what a network's own channels are compared with."""
 
-    def __init__(self, network: STNiCNN) -> None:
+    def __init__(
+        self,
+        network: STNiCNN,
+        weights: npt.NDArray[np.float64] | None = None,
+        dice: float = 1.0,
+    ) -> None:
+        """Take the (19,) class weights of `class_weights` and the share of Dice."""
         table = torch.zeros(256, dtype=torch.int64)
         for class_id in range(len(CLASSES)):
             table[class_id] = network.channel.get(class_id, 0)
+        hair = network.channel.get(CLASS_ID["hair"])
+        table[NOT_HAIR] = IGNORE if hair is None else NOT_HAIR
         table[IGNORE] = IGNORE
+        by_channel = None
+        if weights is not None:
+            by_channel = torch.tensor([weights[i] for i in network.config.classes], dtype=torch.float32)
+        self.objective = Objective(by_channel, dice, hair)
+        # A part net that classifies for itself ("replace") has channels of its own.
+        self.part_objective = self.objective if network.residual else Objective(dice=dice)
         self.table = table
         self.network = network
         self.residual = network.residual
@@ -89,5 +145,5 @@ class LabelTools:
                 for position, channel in enumerate(self.network.part_channels[name]):
                     local[truth == channel] = position + 1
                 truth = local.masked_fill(truth == IGNORE, IGNORE)
-            losses.append(segmentation_loss(logits, truth))
+            losses.append(segmentation_loss(logits, truth, self.part_objective))
         return torch.stack(losses).mean()

@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stn_icnn.config import PARTS
-from stn_icnn.labels import IGNORE
 from stn_icnn.localizer import MomentLocalizer
 from stn_icnn.network import Parsing, STNiCNN
 from training.losses import LabelTools, segmentation_loss
@@ -30,41 +29,42 @@ def trained_modules(phase: str, network: STNiCNN) -> list[nn.Module]:
     return modules[phase]
 
 
-def phase_loss(phase: str, network: STNiCNN) -> Callable[[Tensor, Tensor], Tensor]:
+def phase_loss(phase: str, network: STNiCNN, tools: LabelTools) -> Callable[[Tensor, Tensor], Tensor]:
     """Return the loss of a phase: (normalised images, uint8 labels) -> scalar."""
-    tools = LabelTools(network)
     by_label = MomentLocalizer(list(network.part_channels.values()), [p.prior for p in PARTS.values()])
 
     def label_theta(label: Tensor) -> Tensor:
         target = tools.channels(label)
-        one_hot = F.one_hot(target.masked_fill(target == IGNORE, 0), len(network.config.classes))
+        channels = len(network.config.classes)
+        one_hot = F.one_hot(target.masked_fill(target >= channels, 0), channels)
         return cast(Tensor, by_label.to(label.device)(one_hot.movedim(-1, 1).float()))
 
     def coarse_loss(logits: Tensor, label: Tensor) -> Tensor:
-        side = network.config.coarse_size
+        # Judged no finer than the composed output: beyond that nothing is gained but time spent.
+        side = min(network.config.coarse_size, COMPOSED_SIZE)
         if logits.shape[-1] != side:
             logits = F.interpolate(logits, size=(side, side), mode="bilinear")
-        return segmentation_loss(logits, tools.channels(label, side))
+        return segmentation_loss(logits, tools.channels(label, side), tools.objective)
 
     def coarse(image: Tensor, label: Tensor) -> Tensor:
         return coarse_loss(network.parse_coarse(image), label)
 
     def localizer(image: Tensor, label: Tensor) -> Tensor:
         with torch.no_grad():
-            probabilities = torch.softmax(network.parse_coarse(image), dim=1)
+            probabilities = network.probabilities(network.parse_coarse(image))
         return F.smooth_l1_loss(network.localizer(probabilities), label_theta(label), beta=0.05)
 
     def parts(image: Tensor, label: Tensor) -> Tensor:
         theta = label_theta(label)
         with torch.no_grad():
             logits = network.parse_coarse(image)
-        found = network.parse_parts(image, torch.softmax(logits, dim=1), theta)
+        found = network.parse_parts(image, network.probabilities(logits), theta)
         parsing = Parsing(logits, theta, found, network.compose(logits, theta, found, COMPOSED_SIZE))
         return tools.part_loss(parsing, tools.channels(label))
 
     def end_to_end(image: Tensor, label: Tensor) -> Tensor:
         parsing = network.parse(image, output_size=COMPOSED_SIZE)
-        composed = segmentation_loss(parsing.logits, tools.channels(label, COMPOSED_SIZE))
+        composed = segmentation_loss(parsing.logits, tools.channels(label, COMPOSED_SIZE), tools.objective)
         inner = tools.part_loss(parsing, tools.channels(label))
         return composed + 0.5 * coarse_loss(parsing.coarse_logits, label) + inner
 

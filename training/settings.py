@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from stn_icnn.config import NAMED
+from stn_icnn.config import NAMED, NetworkConfig
 from training.augment import Augmentation
 
 PHASES = ("coarse", "localizer", "parts", "end_to_end")
+LABEL_KINDS = ("full", "hair")
 
 
 class SettingsError(Exception):
@@ -22,8 +23,8 @@ class Phase:
     """One phase of training (arXiv 2002.04831, section 3.4).
 
     Attributes:
-        name: "coarse" (cross-entropy and Dice on stage 1), "localizer" (smooth L1 against the
-            thetas of the labels), "parts" (stage 2 on crops by the labels), or "end_to_end".
+        name: "coarse" (segmentation loss on stage 1), "localizer" (smooth L1 against the thetas of
+            the labels), "parts" (stage 2 on crops by the labels), or "end_to_end".
         epochs: passes over the data.
         learning_rate: peak of the one-cycle schedule.
         batch_size: faces a step.
@@ -42,27 +43,60 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class FaceSet:
+    """Faces to train on.
+
+    Attributes:
+        folder: inside one of the data folders; "." is a data folder itself.
+        split: see `training.data.read_split`.
+        labels: "full", or "hair": id 13 is hair and everything else only known not to be.
+        only: names to take, a shell pattern.
+        samples: faces drawn from it in an epoch; 0 for as many as it has.
+    """
+
+    folder: str = "."
+    split: str = "train"
+    labels: str = "full"
+    only: str = "*"
+    samples: int = 0
+
+    def __post_init__(self) -> None:
+        if self.labels not in LABEL_KINDS:
+            raise ValueError(f"set {self.folder}: labels {self.labels!r}: one of {', '.join(LABEL_KINDS)}")
+
+
+@dataclass(frozen=True)
 class Settings:
     """A training run.
 
     Attributes:
-        network: name of a network configuration.
+        network: the network to train.
         phases: in order.
+        sets: what to train on.
+        validation: what to score on.
         seed: of initial weights, order and augmentation.
         optimizer: "adamw" or "adam".
-        weight_decay: of adamw.
+        weight_decay: of adamw; kernels alone decay.
         average: decay a step of the moving average of the weights that is evaluated and saved.
-        store_size: side at which the faces are kept in memory, at least the network's input.
+        dice: share of the soft Dice loss; 0 leaves cross-entropy alone.
+        class_balance: power of inverse class frequency that weighs the cross-entropy; 0 is none.
+        repeat_rare: faces that show a class rarer than this share of the faces are drawn more often.
+        store_size: side at which the faces are packed, at least the network's input.
         validate_every: epochs between validations.
         augmentation: see `Augmentation`.
     """
 
-    network: str
+    network: NetworkConfig
     phases: tuple[Phase, ...]
+    sets: tuple[FaceSet, ...] = (FaceSet(),)
+    validation: FaceSet = field(default_factory=lambda: FaceSet(split="val"))
     seed: int = 0
     optimizer: str = "adamw"
-    weight_decay: float = 1e-4
+    weight_decay: float = 0.01
     average: float = 0.998
+    dice: float = 1.0
+    class_balance: float = 0.0
+    repeat_rare: float = 0.0
     store_size: int = 384
     validate_every: int = 5
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -76,13 +110,37 @@ def read_settings(path: Path) -> Settings:
     """
     try:
         data: dict[str, Any] = tomllib.loads(path.read_text())
-        phases = tuple(Phase(**entry) for entry in data.pop("phases"))
-        augmentation = Augmentation(**data.pop("augmentation", {}))
-        settings = Settings(phases=phases, augmentation=augmentation, **data)
+        data["phases"] = tuple(Phase(**entry) for entry in data["phases"])
+        data["augmentation"] = Augmentation(**data.get("augmentation", {}))
+        if "sets" in data:
+            data["sets"] = tuple(FaceSet(**entry) for entry in data["sets"])
+        if "validation" in data:
+            data["validation"] = FaceSet(**{"split": "val", **data["validation"]})
+        data["network"] = _network(data["network"], data.pop("shape", {}))
+        return Settings(**data)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from None
-    except (tomllib.TOMLDecodeError, TypeError, ValueError, KeyError) as error:
+    except (tomllib.TOMLDecodeError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise SettingsError(f"{path}: {error}") from None
-    if settings.network not in NAMED:
-        raise SettingsError(f"{path}: network {settings.network!r}: one of {', '.join(NAMED)}")
-    return settings
+
+
+def _network(name: str, shape: dict[str, Any]) -> NetworkConfig:
+    """Return a named network with the entries of `shape` put over its own."""
+    if name not in NAMED:
+        raise ValueError(f"network {name!r}: one of {', '.join(NAMED)}")
+    if not shape:
+        return NAMED[name]
+    config = NetworkConfig.from_dict(_merged(NAMED[name].to_dict(), shape, "shape"))
+    return replace(config, name=shape.get("name", name))
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any], where: str) -> dict[str, Any]:
+    unknown = sorted(set(over) - set(base))
+    if unknown:
+        raise ValueError(f"{where}: no entry {', '.join(unknown)}; there are {', '.join(base)}")
+    return {
+        key: _merged(value, over[key], f"{where}.{key}")
+        if isinstance(value, dict) and isinstance(over.get(key), dict)
+        else over.get(key, value)
+        for key, value in base.items()
+    }

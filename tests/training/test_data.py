@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 
 from training.augment import Augmentation
-from training.data import AugmentedFaces, DataError, batches, load_faces, read_split
+from training.data import (
+    NOT_HAIR,
+    AugmentedFaces,
+    DataError,
+    Pack,
+    batches,
+    load_faces,
+    pack_faces,
+    read_split,
+)
+from training.settings import FaceSet
 
 
 def test_a_split_is_read_as_rgb_with_its_labels(face_folder: Path) -> None:
@@ -51,22 +61,95 @@ def test_missing_folders_and_splits_are_said(face_folder: Path, tmp_path: Path) 
         load_faces(face_folder, "none", 64)
 
 
-def test_augmented_faces_depend_on_seed_epoch_and_index_alone(face_folder: Path) -> None:
+def packed(folder: Path, *sets: FaceSet) -> Pack:
+    return pack_faces(folder / "pack.safetensors", [folder], sets or (FaceSet(),), 64)
+
+
+def test_a_pack_holds_what_the_folder_holds(face_folder: Path) -> None:
+    pack = packed(face_folder)
     faces = load_faces(face_folder, "train", 64)
-    dataset = AugmentedFaces(faces, 48, Augmentation(), seed=1)
-    image, label = dataset[(2, 3)]
-    again, label_again = AugmentedFaces(faces, 48, Augmentation(), seed=1)[(2, 3)]
+    assert len(pack) == 4
+    for index in range(4):
+        assert np.array_equal(pack[index].image, faces.images[index])
+        assert np.array_equal(pack[index].label, faces.labels[index])
+    assert pack.frequency.sum() == pytest.approx(1.0)
+    assert pack.frequency[13] == pytest.approx((faces.labels == 13).mean())
+    assert pack.presence[:, 2].all()
+    assert not pack.presence[:, 14].any()
+
+
+def test_a_pack_is_made_anew_when_the_data_changed_and_only_then(face_folder: Path) -> None:
+    first = packed(face_folder).path.stat().st_mtime_ns
+    assert packed(face_folder).path.stat().st_mtime_ns == first
+    cv2.imwrite(str(face_folder / "labels" / "face0.png"), np.full((128, 128), 14, np.uint8))
+    assert packed(face_folder).presence[0, 14]
+    path = face_folder / "pack.safetensors"
+    path.write_bytes(path.read_bytes()[:-5])
+    assert len(packed(face_folder)) == 4, "a damaged pack is no obstacle"
+
+
+def test_hair_labels_speak_of_hair_alone(face_folder: Path) -> None:
+    pack = packed(face_folder, FaceSet(), FaceSet(split="val", labels="hair", only="face5"))
+    assert pack.set_of.tolist() == [0, 0, 0, 0, 1]
+    assert set(np.unique(pack[4].label)) == {13, NOT_HAIR}
+    assert not pack.presence[4].any()
+    assert pack.frequency[0] > 0, "what is not hair does not count as background"
+    assert pack.frequency[0] == pytest.approx(packed(face_folder).frequency[0])
+
+
+def test_all_bad_files_of_all_sets_are_named(face_folder: Path) -> None:
+    (face_folder / "images" / "face0.jpg").unlink()
+    (face_folder / "labels" / "face5.png").write_bytes(b"")
+    with pytest.raises(DataError) as caught:
+        packed(face_folder, FaceSet(), FaceSet(split="val"))
+    assert "images/face0.jpg" in str(caught.value)
+    assert "labels/face5.png" in str(caught.value)
+    assert not (face_folder / "pack.safetensors").exists()
+    with pytest.raises(DataError, match="elsewhere: no folder labels/"):
+        packed(face_folder, FaceSet("elsewhere"))
+    with pytest.raises(DataError, match="empty of nobody"):
+        packed(face_folder, FaceSet(only="nobody*"))
+
+
+def test_augmented_faces_depend_on_seed_epoch_and_place_alone(face_folder: Path) -> None:
+    pack = packed(face_folder)
+    dataset = AugmentedFaces(pack, 48, Augmentation(), seed=1)
+    image, label = dataset[(2, 0, 3)]
+    again, label_again = AugmentedFaces(pack, 48, Augmentation(), seed=1)[(2, 0, 3)]
     assert image.shape == (48, 48, 3)
     assert np.array_equal(image, again)
     assert np.array_equal(label, label_again)
-    assert not np.array_equal(image, dataset[(3, 3)][0])
-    assert not np.array_equal(image, AugmentedFaces(faces, 48, Augmentation(), seed=2)[(2, 3)][0])
+    assert not np.array_equal(image, dataset[(3, 0, 3)][0])
+    assert not np.array_equal(image, dataset[(2, 1, 3)][0]), "a repeated face looks different"
+    assert not np.array_equal(image, AugmentedFaces(pack, 48, Augmentation(), seed=2)[(2, 0, 3)][0])
 
 
-def test_batches_hold_each_face_once_and_change_with_the_epoch() -> None:
-    first = batches(10, 4, epoch=0, seed=0)
-    assert [len(batch) for batch in first] == [4, 4]
-    assert len({index for batch in first for _, index in batch}) == 8
-    assert first == batches(10, 4, epoch=0, seed=0)
-    assert [i for b in first for _, i in b] != [i for b in batches(10, 4, 1, 0) for _, i in b]
-    assert len(batches(3, 16, 0, 0)) == 1, "fewer faces than a batch are one batch"
+def drawn(
+    pack: Pack, sets: tuple[FaceSet, ...], rare: float = 0.0, epoch: int = 0, size: int = 1
+) -> list[int]:
+    return [index for batch in batches(pack, sets, rare, size, epoch, 0) for _, _, index in batch]
+
+
+def test_an_epoch_draws_from_each_set_what_it_asks_for(face_folder: Path) -> None:
+    sets = (FaceSet(), FaceSet(split="val", samples=5))
+    pack = packed(face_folder, *sets)
+    indices = drawn(pack, sets)
+    assert sorted(indices)[:4] == [0, 1, 2, 3], "each face once"
+    assert sorted(indices.count(index) for index in (4, 5)) == [2, 3], "no face twice before all were drawn"
+    assert indices == drawn(pack, sets)
+    assert indices != drawn(pack, sets, epoch=1)
+    whole = batches(pack, sets, 0.0, 4, 0, 0)
+    assert [len(batch) for batch in whole] == [4, 4], "a short last batch is dropped"
+    assert len(batches(pack, sets[:1], 0.0, 16, 0, 0)) == 1, "fewer faces than a batch are one batch"
+
+
+def test_faces_with_rare_classes_come_more_often(face_folder: Path) -> None:
+    label = cv2.imread(str(face_folder / "labels" / "face2.png"), cv2.IMREAD_GRAYSCALE)
+    assert label is not None
+    label[:20] = 14
+    cv2.imwrite(str(face_folder / "labels" / "face2.png"), label)
+    sets = (FaceSet(samples=4000),)
+    indices = drawn(packed(face_folder), sets, rare=1.0)
+    # Shown by one face of four: drawn sqrt(1 / 0.25) = 2 times as often as the others.
+    assert indices.count(2) == pytest.approx(1600, abs=2)
+    assert indices.count(0) == pytest.approx(800, abs=2)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 import training.loop
 import training.losses
@@ -22,6 +23,7 @@ from stn_icnn.config import NAMED
 from tests.conftest import Image, tiny_config
 from training.__main__ import CONFIGS, main
 from training.loop import schedule
+from training.losses import Objective
 from training.settings import read_settings
 
 SETTINGS = """
@@ -95,6 +97,17 @@ def test_all_four_phases_train_and_the_result_can_be_scored(
     assert "mean_f1_19" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("asked", "runs"), [("fp32", "fp32"), ("bf16", "bf16")])
+def test_the_precision_is_said(
+    asked: str, runs: str, face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = SETTINGS[: SETTINGS.index('[[phases]]\nname = "localizer"')]
+    assert main([*fit_args(face_folder, tmp_path / "run", short), "--precision", asked]) == 0
+    assert f"{runs} on cpu" in capsys.readouterr().out
+    weights = load_file(tmp_path / "run" / "tiny.safetensors")
+    assert all(value.dtype in (torch.float32, torch.int64) for value in weights.values())
+
+
 def test_an_interrupted_run_goes_on_to_the_same_weights(
     face_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,12 +119,12 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(
     steps = 0
     real = training.losses.segmentation_loss
 
-    def interrupted(*args: torch.Tensor) -> torch.Tensor:
+    def interrupted(logits: Tensor, target: Tensor, objective: Objective) -> Tensor:
         nonlocal steps
         steps += 1
         if steps == 4:
             raise KeyboardInterrupt
-        return real(*args)
+        return real(logits, target, objective)
 
     monkeypatch.setattr(training.phases, "segmentation_loss", interrupted)
     assert main(fit_args(face_folder, cut)) == 130
@@ -147,6 +160,8 @@ def test_other_settings_do_not_resume(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (("store_size", "[shape]\nname = 'x'\nwidth = 3\n[y]\nstore_size"), "shape: no entry width"),
+        (("seed = 3", "seed = 3\nsets = [{labels = 'odd'}]"), "one of full, hair"),
         (("[[phases]]", "[[phase]]"), "phases"),
         (('name = "coarse"', 'name = "middle"'), "one of coarse, localizer, parts, end_to_end"),
         (('network = "tiny"', 'network = "huge"'), "one of paper, realtime"),
@@ -179,7 +194,7 @@ def test_bad_data_stops_before_training(
 @pytest.mark.parametrize("name", ["realtime", "paper"])
 def test_shipped_settings_can_be_read(name: str) -> None:
     settings = read_settings(CONFIGS / f"{name}.toml")
-    assert settings.network == name
+    assert settings.network == NAMED[name]
     assert settings.phases[-1].name == "end_to_end"
 
 

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+import pytest
 import torch
 
+from stn_icnn.config import PAPER
 from stn_icnn.labels import IGNORE
 from tests.conftest import make_network, tiny_config
-from training.losses import LabelTools, segmentation_loss
+from training.data import NOT_HAIR
+from training.losses import LabelTools, Objective, class_weights, segmentation_loss
 
 
 def logits_of(target: torch.Tensor, classes: int, sure: float) -> torch.Tensor:
@@ -34,11 +40,47 @@ def test_a_small_class_weighs_as_much_as_a_large_one() -> None:
     assert segmentation_loss(missed, target) > 0.3, "a plain mean over pixels would be 0.04"
 
 
+def test_a_pixel_known_not_to_be_hair_speaks_of_hair_alone() -> None:
+    target = torch.full((1, 4, 4), NOT_HAIR)
+    logits = torch.zeros(1, 3, 4, 4)
+    logits[:, 2] = 1.0
+    logits.requires_grad_()
+    loss = segmentation_loss(logits, target, Objective(hair=2))
+    assert segmentation_loss(logits.detach(), target) == 0, "without hair it says nothing"
+    share = float(torch.softmax(logits.detach(), dim=1)[0, 2, 0, 0])
+    assert float(loss.detach()) == pytest.approx(-np.log(1.0 - share), rel=1e-4)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert (logits.grad[:, 2] > 0).all(), "hair is pushed down"
+    assert torch.allclose(logits.grad[:, 0], logits.grad[:, 1]), "the others are treated alike"
+
+
+def test_a_heavy_class_pulls_harder() -> None:
+    target = torch.randint(0, 2, (1, 8, 8))
+    wrong_one = logits_of(torch.zeros_like(target), 2, 3.0)
+    weights = torch.tensor([1.0, 4.0])
+    plain = segmentation_loss(wrong_one, target, Objective(dice=0.0))
+    heavy = segmentation_loss(wrong_one, target, Objective(weights, dice=0.0))
+    assert heavy > 1.2 * plain
+
+
+def test_class_weights_rise_as_classes_get_rarer() -> None:
+    weights = class_weights(np.array([0.5, 0.05, 0.005, 0.0]), 0.3)
+    assert (np.diff(weights) > 0).all()
+    assert weights[1] == pytest.approx(1.0)
+    assert weights[3] == 5.0
+    assert class_weights(np.array([0.9, 0.1]), 0.0).tolist() == [1.0, 1.0]
+
+
 def test_labels_become_channels() -> None:
     network = make_network(tiny_config())
     label = torch.tensor([[[0, 13], [18, IGNORE]]], dtype=torch.uint8)
     assert LabelTools(network).channels(label).tolist() == [[[0, 13], [18, IGNORE]]]
     assert LabelTools(network).channels(label, 4).shape == (1, 4, 4)
+    unhairy = torch.full((1, 2, 2), NOT_HAIR, dtype=torch.uint8)
+    assert LabelTools(network).channels(unhairy)[0, 0].tolist() == [NOT_HAIR] * 2
+    bald = make_network(replace(PAPER, name="bald", coarse=tiny_config().coarse))
+    assert LabelTools(bald).channels(unhairy)[0, 0].tolist() == [IGNORE] * 2
 
 
 def test_the_part_loss_falls_when_the_parts_are_right() -> None:
