@@ -34,8 +34,8 @@ class NetworkConfig:
         coarse_size: side at which the coarse stage sees it; divides input_size.
         output_size: side of the probability maps.
         coarse: shape of the coarse iCNN.
-        part_nets: part parsers by name: brow, eye, nose, mouth.
-        localizer: "moments" or "conv".
+        part_nets: part parsers by name: brow, eye, nose, mouth; none for the coarse stage alone.
+        localizer: "moments", "conv", or "prior" (fixed crops, for ablation).
         composition: "residual" (part parsers see the image and the coarse probabilities and
             correct the coarse logits) or "replace" (the paper: part probabilities alone).
     """

@@ -33,6 +33,7 @@ class ICNNConfig:
             pooled instead of the image, and the head sees them again, so that the logits come at
             1/2 while the rows run at 1/4 and below.
         head_width: channels inside the head; 0 for the paper's 2 * classes + 8.
+        linked: rows see their neighbours in the interlink layers; False is for ablation.
     """
 
     widths: tuple[int, ...] = (8, 16, 24, 32)
@@ -44,6 +45,7 @@ class ICNNConfig:
     residual: bool = False
     fine: int = 0
     head_width: int = 0
+    linked: bool = True
 
     def __post_init__(self) -> None:
         if self.stride not in (1, 2, 4) or (self.fine > 0) != (self.stride == 4):
@@ -73,11 +75,11 @@ class Interlink(nn.Module):
     def __init__(self, config: ICNNConfig) -> None:
         super().__init__()
         widths = config.widths
-        self.residual = config.residual
+        self.residual, self.linked = config.residual, config.linked
         self.first = nn.ModuleList()
         self.second = nn.ModuleList()
         for row, width in enumerate(widths):
-            inputs = sum(widths[max(0, row - 1) : row + 2])
+            inputs = sum(widths[max(0, row - 1) : row + 2]) if config.linked else width
             self.first.append(_conv_bn(inputs, width, config.kernel, nn.ReLU(inplace=True)))
             # With a residual the activation follows the addition.
             last = nn.Identity() if config.residual else nn.ReLU(inplace=True)
@@ -88,9 +90,9 @@ class Interlink(nn.Module):
         out = []
         for row, x in enumerate(rows):
             seen = [x]
-            if row > 0:
+            if self.linked and row > 0:
                 seen.insert(0, _down(rows[row - 1]))
-            if row + 1 < len(rows):
+            if self.linked and row + 1 < len(rows):
                 seen.append(_up_to(rows[row + 1], x))
             y = self.second[row](self.first[row](torch.cat(seen, dim=1)))
             out.append(torch.relu(y + x) if self.residual else y)

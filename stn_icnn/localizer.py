@@ -82,6 +82,27 @@ class MomentLocalizer(nn.Module):
         return make_theta(self.gain * torch.sqrt(variance) + self.margin, centre)
 
 
+class PriorLocalizer(nn.Module):
+    """Crops where the parts usually lie, whatever the picture shows: what a network without STN has.
+
+    Args:
+        priors: for each part, its usual place and extent.
+        gain, margin: as in `MomentLocalizer`; twice the margin, as nothing follows the part.
+    """
+
+    theta: Tensor
+
+    def __init__(self, priors: Sequence[PartPrior], gain: float = 2.6, margin: float = 0.1) -> None:
+        super().__init__()
+        scale = gain * torch.tensor([prior.deviation for prior in priors]) + margin
+        centre = torch.tensor([prior.centre for prior in priors])
+        self.register_buffer("theta", make_theta(scale, centre), persistent=False)
+
+    def forward(self, probabilities: Tensor) -> Tensor:
+        """Map coarse probabilities (N, C, H, W) to thetas (N, parts, 2, 3), all alike."""
+        return self.theta.expand(len(probabilities), -1, -1, -1)
+
+
 class ConvLocalizer(nn.Module):
     """Sixteen narrow convolutions that regress scale and translation (the paper's small localizer).
 

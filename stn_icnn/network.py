@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from stn_icnn.config import PARTS, NetworkConfig
 from stn_icnn.icnn import ICNN
-from stn_icnn.localizer import ConvLocalizer, MomentLocalizer
+from stn_icnn.localizer import ConvLocalizer, MomentLocalizer, PriorLocalizer
 from stn_icnn.sampler import crop, paste
 
 
@@ -54,6 +54,8 @@ class STNiCNN(nn.Module):
         self.localizer: nn.Module
         if config.localizer == "moments":
             self.localizer = MomentLocalizer(list(self.part_channels.values()), priors)
+        elif config.localizer == "prior":
+            self.localizer = PriorLocalizer(priors)
         else:
             self.localizer = ConvLocalizer(len(config.classes), priors)
         self.part_nets = nn.ModuleDict()
@@ -86,6 +88,10 @@ class STNiCNN(nn.Module):
             output_size: side of the composed logits where it isn't the configuration's own.
         """
         coarse_logits = self.parse_coarse(image)
+        if not self.part_nets:
+            side = output_size or self.config.output_size
+            logits = F.interpolate(coarse_logits, size=(side, side), mode="bilinear")
+            return Parsing(coarse_logits, coarse_logits.new_zeros(len(image), 0, 2, 3), {}, logits)
         coarse = self.probabilities(coarse_logits)
         theta = self.localizer(coarse)
         part_logits = self.parse_parts(image, coarse, theta)

@@ -35,6 +35,13 @@ def _parser() -> argparse.ArgumentParser:
     fit_parser = commands.add_parser("fit", help="train a network; goes on where --out stands")
     fit_parser.add_argument("--config", required=True, help="a TOML file, or a name: realtime, paper")
     fit_parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change an entry of the TOML file, such as shape.coarse.layers=2; may be given again",
+    )
+    fit_parser.add_argument(
         "--data",
         required=True,
         type=Path,
@@ -82,15 +89,16 @@ def _parser() -> argparse.ArgumentParser:
 def _fit(args: argparse.Namespace) -> None:
     named = CONFIGS / f"{args.config}.toml"
     path = named if named.is_file() else Path(args.config)
+    settings = read_settings(path, args.set)
     run = Run(
-        settings=read_settings(path),
+        settings=settings,
         roots=args.data,
         out=args.out,
         device=args.device,
         precision=choose_precision(args.precision, args.device),
         workers=args.workers,
         pack=args.pack,
-        settings_text=path.read_text(),
+        settings_text="\n".join([path.read_text(), *args.set]),
     )
     if args.threads:
         torch.set_num_threads(args.threads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -102,14 +103,20 @@ class Settings:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
-def read_settings(path: Path) -> Settings:
+def read_settings(path: Path, changes: Sequence[str] = ()) -> Settings:
     """Read a settings file.
+
+    Args:
+        path: the TOML file.
+        changes: entries to set over the file's own, each "key = value" as a line of TOML.
 
     Raises:
         SettingsError: if it is missing, not TOML, or an entry is unknown or of the wrong kind.
     """
     try:
         data: dict[str, Any] = tomllib.loads(path.read_text())
+        for change in changes:
+            _set(data, tomllib.loads(change))
         data["phases"] = tuple(Phase(**entry) for entry in data["phases"])
         data["augmentation"] = Augmentation(**data.get("augmentation", {}))
         if "sets" in data:
@@ -122,6 +129,14 @@ def read_settings(path: Path) -> Settings:
         raise SettingsError(f"{path}: cannot be read: {error}") from None
     except (tomllib.TOMLDecodeError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise SettingsError(f"{path}: {error}") from None
+
+
+def _set(data: dict[str, Any], change: dict[str, Any]) -> None:
+    for key, value in change.items():
+        if isinstance(value, dict) and value and isinstance(data.get(key), dict):
+            _set(data[key], value)
+        else:
+            data[key] = value
 
 
 def _network(name: str, shape: dict[str, Any]) -> NetworkConfig:
@@ -140,7 +155,7 @@ def _merged(base: dict[str, Any], over: dict[str, Any], where: str) -> dict[str,
         raise ValueError(f"{where}: no entry {', '.join(unknown)}; there are {', '.join(base)}")
     return {
         key: _merged(value, over[key], f"{where}.{key}")
-        if isinstance(value, dict) and isinstance(over.get(key), dict)
+        if isinstance(value, dict) and over.get(key)
         else over.get(key, value)
         for key, value in base.items()
     }

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stn_icnn.icnn import ICNN, ICNNConfig
+from stn_icnn.icnn import ICNN, ICNNConfig, Interlink
 
 
 def count(module: torch.nn.Module) -> int:
@@ -34,3 +34,50 @@ def test_interlinks_let_every_row_reach_the_output() -> None:
         gradient = next(iter(stem.parameters())).grad
         assert gradient is not None
         assert gradient.abs().sum() > 0
+
+
+FINE = ICNNConfig((4, 6, 8), 4, 3, 1, (3, 1), "relu", residual=True, fine=5, head_width=7)
+
+
+def test_fine_rows_run_at_a_quarter_and_their_logits_come_at_a_half() -> None:
+    network = ICNN(FINE, classes=5).eval()
+    rows: list[torch.Size] = []
+    network.interlinks[0].register_forward_hook(lambda _, __, out: rows.extend(row.shape for row in out))
+    with torch.no_grad():
+        assert network(torch.zeros(2, 3, 64, 48)).shape == (2, 5, 32, 24)
+    assert [tuple(row[1:]) for row in rows] == [(4, 16, 12), (6, 8, 6), (8, 4, 3)]
+    assert network.head[1].weight.shape == (5, 7, 1, 1), "the head is as wide as asked"
+
+
+def test_fine_logits_see_detail_that_the_rows_cannot() -> None:
+    torch.manual_seed(0)
+    network = ICNN(FINE, classes=3)
+    image = torch.rand(2, 3, 64, 64)
+    network(image).square().mean().backward()
+    fine = network.fine_head[0].weight.grad
+    assert fine is not None
+    assert fine.abs().sum() > 0
+    network.eval()
+    with torch.no_grad():
+        before = network(image)
+        network.fine_head[0].weight.zero_()
+        assert not torch.allclose(before, network(image), atol=1e-4)
+
+
+def test_rows_that_are_not_linked_do_not_see_each_other() -> None:
+    def mixed(linked: bool) -> bool:
+        torch.manual_seed(0)
+        layer = Interlink(ICNNConfig((4, 4), 1, 3, 1, (3, 1), "relu", linked=linked)).eval()
+        rows = [torch.rand(1, 4, 16, 16), torch.rand(1, 4, 8, 8)]
+        with torch.no_grad():
+            changed = layer([rows[0], rows[1] + 1.0])[0]
+            return not torch.equal(layer(rows)[0], changed)
+
+    assert mixed(linked=True)
+    assert not mixed(linked=False)
+
+
+@pytest.mark.parametrize(("stride", "fine"), [(3, 0), (4, 0), (2, 8)])
+def test_impossible_shapes_are_refused(stride: int, fine: int) -> None:
+    with pytest.raises(ValueError, match="stride"):
+        ICNNConfig(stride=stride, fine=fine)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from stn_icnn.localizer import ConvLocalizer, MomentLocalizer, PartPrior
+from stn_icnn.localizer import ConvLocalizer, MomentLocalizer, PartPrior, PriorLocalizer
 
 PRIORS = [PartPrior((0.3, -0.2), (0.1, 0.05)), PartPrior((0.0, 0.5), (0.1, 0.05))]
 
@@ -41,3 +41,12 @@ def test_the_convolutional_localizer_is_as_small_as_the_papers_and_starts_at_the
     theta = localizer(torch.rand(2, 9, 128, 128))
     assert theta.shape == (2, 2, 2, 3)
     assert torch.allclose(theta[:, 0, :, 2], torch.tensor([0.3, -0.2]))
+
+
+def test_prior_crops_look_at_nothing() -> None:
+    localizer = PriorLocalizer(PRIORS)
+    theta = localizer(box_map(20, 40, 10, 18))
+    assert torch.equal(theta, localizer(box_map(0, 5, 50, 60)))
+    assert theta.shape == (1, 2, 2, 3)
+    assert theta[0, 0, 0, 2] == torch.tensor(0.3)
+    assert theta[0, 0, 0, 0] > 0.26

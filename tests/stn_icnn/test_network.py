@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from stn_icnn.config import NAMED, PAPER, PARTS, REALTIME, NetworkConfig
+from stn_icnn.icnn import ICNNConfig
 from stn_icnn.network import STNiCNN
 from tests.conftest import make_network, tiny_config
 
@@ -114,3 +116,22 @@ def test_parts_correct_the_coarse_logits_only_where_they_are_pasted() -> None:
 
 def test_the_realtime_network_is_smaller_than_the_papers() -> None:
     assert sum(p.numel() for p in STNiCNN(REALTIME).parameters()) < 2e6
+
+
+def test_without_part_nets_the_coarse_stage_is_all() -> None:
+    network = make_network(replace(tiny_config(), part_nets={}))
+    with torch.no_grad():
+        parsing = network.parse(network.normalise(crops(2)))
+        coarse = torch.nn.functional.interpolate(parsing.coarse_logits, size=(32, 32), mode="bilinear")
+    assert torch.equal(parsing.logits, coarse)
+    assert parsing.part_logits == {}
+    assert network(crops(2)).shape == (2, 19, 32, 32)
+
+
+def test_a_fine_coarse_stage_is_localised_at_half_its_resolution() -> None:
+    fine = ICNNConfig((4, 6, 8), 4, 3, 1, (3, 1), "relu", residual=True, fine=4)
+    network = make_network(replace(tiny_config(), coarse_size=64, coarse=fine))
+    logits = network.parse_coarse(network.normalise(crops(2)))
+    assert logits.shape == (2, 19, 32, 32)
+    assert network.probabilities(logits).shape == (2, 19, 16, 16)
+    assert network(crops(2)).shape == (2, 19, 32, 32)

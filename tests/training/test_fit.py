@@ -108,6 +108,31 @@ def test_the_precision_is_said(
     assert all(value.dtype in (torch.float32, torch.int64) for value in weights.values())
 
 
+def test_entries_can_be_changed_on_the_command_line(
+    face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = fit_args(face_folder, tmp_path / "run")
+    short = "phases = [{name = 'coarse', epochs = 1, learning_rate = 1e-3, batch_size = 2}]"
+    changes = ["--set", short, "--set", "shape.name = 'thin'", "--set", "shape.coarse.widths = [4, 4]"]
+    assert main([*args, *changes]) == 0
+    config = load_network(read_checkpoint(tmp_path / "run" / "thin.safetensors")).config
+    assert config.coarse.widths == (4, 4)
+    assert config.coarse.layers == NAMED["tiny"].coarse.layers
+    assert main([*args, *changes, "--set", "seed = 9"]) == 1
+    assert "made with other settings" in capsys.readouterr().err
+    assert main([*args, "--set", "seed"]) == 2
+    assert main([*args, "--set", "sead = 1"]) == 2
+
+
+def test_runs_can_share_a_pack(face_folder: Path, tmp_path: Path) -> None:
+    pack = tmp_path / "faces.safetensors"
+    for name in ("one", "two"):
+        args = [*fit_args(face_folder, tmp_path / name), "--pack", str(pack), "--set", "phases = []"]
+        assert main(args) == 0
+        assert not list((tmp_path / name).glob("*.pack.*"))
+    assert pack.is_file()
+
+
 def test_an_interrupted_run_goes_on_to_the_same_weights(
     face_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
