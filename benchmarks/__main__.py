@@ -1,4 +1,4 @@
-"""Command line of the benchmarks: `python -m benchmarks engine|pipeline`."""
+"""Command line of the benchmarks: `python -m benchmarks engine|pipeline|shapes`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks.statistics import Summary, interleave
 from engines import BACKENDS, EngineError, EngineUnavailable, load_engine
+from engines.loader import available_cores
 from realtime.app import run
 from realtime.config import RunConfig
 from realtime.errors import RealtimeError, tell
@@ -22,6 +23,7 @@ from realtime.frames import Frame, RenderedFrame
 from realtime.pipeline import Pipeline, Stage
 from realtime.sinks import open_output
 from realtime.sources import open_source
+from stn_icnn.checkpoint import CheckpointError
 
 EFFECTS = ("lips", "hair")
 
@@ -39,7 +41,10 @@ def _parser() -> argparse.ArgumentParser:
     pipeline.add_argument("--source", default="demo", help="a video file or demo (default)")
     pipeline.add_argument("--max-frames", type=int, default=150, help="frames a run (default 150)")
     pipeline.add_argument("--rounds", type=int, default=3, help="timed rounds (default 3)")
-    for command in (engine, pipeline):
+    shapes = commands.add_parser("shapes", help="accuracy beside time and size of trained networks")
+    shapes.add_argument("weights", nargs="+", type=Path, help="the others are compared with the first")
+    shapes.add_argument("--rounds", type=int, default=30, help="timed rounds (default 30)")
+    for command in (engine, pipeline, shapes):
         command.add_argument("--threads", type=int, default=None, help="CPU threads (default: one a core)")
     return parser
 
@@ -79,6 +84,15 @@ def _pipeline(args: argparse.Namespace) -> None:
         print(f"{name:16s} {args.max_frames / summary.median:6.1f} fps (start-up included)")
 
 
+def _shapes(args: argparse.Namespace) -> None:
+    # Here, so that the other benchmarks run without torch.
+    from benchmarks.shapes import compare_shapes, markdown
+
+    threads = args.threads or available_cores()
+    with tempfile.TemporaryDirectory() as folder:
+        print(markdown(compare_shapes(args.weights, args.rounds, threads, Path(folder))))
+
+
 def _copy(source: str, output: Path, frames: int) -> None:
     opened = open_source(source)
 
@@ -107,8 +121,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code (2 usage, 1 other errors)."""
     args = _parser().parse_args(argv)
     try:
-        {"engine": _engine, "pipeline": _pipeline}[args.command](args)
-    except (RealtimeError, EngineError) as error:
+        {"engine": _engine, "pipeline": _pipeline, "shapes": _shapes}[args.command](args)
+    except (RealtimeError, EngineError, CheckpointError, ImportError) as error:
         return tell(error)
     return 0
 

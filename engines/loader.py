@@ -35,7 +35,7 @@ def load_engine(
     """
     if backend != "auto" and backend not in BACKENDS:
         raise EngineError(f"unknown back-end {backend!r}: one of auto, {', '.join(BACKENDS)}")
-    threads = threads or _cores()
+    threads = threads or available_cores()
     try:
         checkpoint = read_checkpoint(weights)
         if backend != "auto":
@@ -64,8 +64,8 @@ def _line(checkpoint: Checkpoint, engine: Engine, why: str) -> str:
     return f"engine: {name} {checkpoint.sha256[:8]}, {engine.description} ({why})"
 
 
-def _cores() -> int:
-    # The cores this process may use, which a container can hold below the machine's count.
+def available_cores() -> int:
+    """Return how many cores this process may use, which a container can hold below the machine's count."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

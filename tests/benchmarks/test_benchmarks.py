@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.statistics import interleave
+from stn_icnn.checkpoint import Checkpoint, load_network, save_checkpoint
 from tests.conftest import VideoMaker
 
 
@@ -45,6 +47,25 @@ def test_the_pipeline_is_timed_beside_a_plain_copy(
     text = capsys.readouterr().out
     assert "whole pipeline" in text
     assert "fps" in text
+
+
+def test_shapes_are_compared_in_one_table(
+    tiny_checkpoint: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = load_network(tiny_checkpoint)
+    metrics = {"mean_f1_19": 0.5, "paper_overall_f1": 0.75}
+    scored = save_checkpoint(network, network.state_dict(), tmp_path / "run" / "tiny.safetensors", metrics)
+    args = ["shapes", str(tiny_checkpoint.path), str(scored.path), "--rounds", "2", "--threads", "1"]
+    assert main(args) == 0
+    lines = capsys.readouterr().out.splitlines()[-2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert cells[0][0] == "weights/tiny"
+    assert cells[0][4] == "1.00"
+    assert cells[0][5:] == ["", ""]
+    assert cells[1][0] == "run/tiny"
+    assert cells[1][5:] == ["0.500", "0.750"]
+    assert cells[0][1:3] == cells[1][1:3]
+    assert not list(tiny_checkpoint.path.parent.glob("*.xml")), "the weights' folder is left as it is"
 
 
 def test_a_missing_source_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
