@@ -40,6 +40,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--compare", action="store_true", help="before and after, side by side")
     add("--contact-sheet", type=Path, metavar="FILE", help="write evenly spaced frames as one image")
     add("--backend", choices=["auto", *BACKENDS], default="auto", help="engine (default: auto)")
+    add(
+        "--precision",
+        choices=["auto", "fp32", "fp16", "int8"],
+        default="auto",
+        help="numbers the engine computes in (default: auto, the engine's own choice)",
+    )
+    add("--require-gpu", action="store_true", help="fail rather than run on the CPU")
     add("--weights", type=Path, metavar="FILE", help="a .safetensors file (default: the shipped one)")
     add("--threads", type=int, metavar="N", help="CPU threads of the engine (default: one a core)")
     add("--max-faces", type=int, default=4, metavar="N", help="faces a frame, the largest (default: 4)")

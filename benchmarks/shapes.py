@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.statistics import interleave
-from engines.export import copy_checkpoint, export_openvino
+from engines.engine import EngineOptions
+from engines.export import copy_checkpoint, release_openvino
 from engines.openvino import OpenVinoEngine
 from stn_icnn.checkpoint import load_network, read_checkpoint
 from training.evaluate import count_macs
@@ -59,7 +60,7 @@ def compare_shapes(weights: Sequence[Path], rounds: int, threads: int, scratch: 
         parameters = sum(p.numel() for p in network.parameters())
         rows[name] = (parameters, count_macs(network), checkpoint.metrics)
         copied = copy_checkpoint(checkpoint, scratch / str(index), half=False)
-        engines[name] = OpenVinoEngine(export_openvino(copied)[0], threads)
+        engines[name] = OpenVinoEngine(release_openvino(copied)[0], EngineOptions(threads, "fp32"))
     rng = np.random.default_rng(0)
     calls = {}
     for name, engine in engines.items():

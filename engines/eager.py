@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engines.engine import Crops, EngineError, EngineSpec, EngineUnavailable, Probabilities
+from engines.engine import (
+    Crops,
+    EngineError,
+    EngineOptions,
+    EngineSpec,
+    EngineUnavailable,
+    Probabilities,
+)
+from engines.gpu import find_gpu
 from stn_icnn.checkpoint import Checkpoint, load_network
 
 if TYPE_CHECKING:
@@ -15,9 +23,12 @@ if TYPE_CHECKING:
 
 
 class EagerEngine:
-    """Runs a checkpoint in PyTorch, on CUDA where there is a GPU, else on the CPU."""
+    """Runs a checkpoint in PyTorch, on the CPU or on CUDA."""
 
-    def __init__(self, checkpoint: Checkpoint, threads: int) -> None:
+    def __init__(self, checkpoint: Checkpoint, options: EngineOptions, device: str = "cpu") -> None:
+        options.choose("eager", ("fp32",))
+        if device == "cuda":
+            find_gpu()
         try:
             import torch
 
@@ -27,11 +38,13 @@ class EagerEngine:
                 f"eager needs PyTorch ({error}); install it: pip install '.[train]'"
             ) from None
         self.spec = EngineSpec.of(checkpoint.network)
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        torch.set_num_threads(threads)
+        if device == "cuda" and not torch.cuda.is_available():
+            raise EngineUnavailable(f"this PyTorch ({torch.__version__}) has no CUDA")
+        self._device = device
+        torch.set_num_threads(options.threads)
         network = place(load_network(checkpoint), self._device)
         self._network: STNiCNN | None = network
-        where = torch.cuda.get_device_name() if self._device == "cuda" else f"CPU, {threads} threads"
+        where = torch.cuda.get_device_name() if self._device == "cuda" else f"CPU, {options.threads} threads"
         self.description = f"PyTorch {torch.__version__} eager on {where}, fp32"
         self._lock = threading.Lock()
 

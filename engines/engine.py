@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -55,6 +55,35 @@ class EngineSpec:
                 f"crops must be uint8 (N, {side}, {side}, 3) with N >= 1, not {crops.dtype} {crops.shape}"
             )
         return np.ascontiguousarray(crops)
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What the user asks of an engine.
+
+    Attributes:
+        threads: CPU threads.
+        precision: "auto" for the back-end's own choice, or "fp32", "fp16", "int8".
+        max_batch: largest batch that an engine with a fixed range must take.
+        report: gets one line for what takes long; None prints to stderr.
+    """
+
+    threads: int = 1
+    precision: str = "auto"
+    max_batch: int = 8
+    report: Callable[[str], None] | None = None
+
+    def choose(self, backend: str, able: Sequence[str]) -> str:
+        """Return the precision to use: the asked one, or the first that the back-end is able to.
+
+        Raises:
+            EngineUnavailable: if it isn't able to what was asked.
+        """
+        if self.precision == "auto":
+            return able[0]
+        if self.precision not in able:
+            raise EngineUnavailable(f"{backend} has no {self.precision}: {', '.join(able)}")
+        return self.precision
 
 
 class Engine(Protocol):

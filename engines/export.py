@@ -1,18 +1,126 @@
-"""From a checkpoint to a compiled network beside it, checked against eager before it is kept."""
+"""From a trained network to the files that other libraries run, and the networks that a release ships."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from engines.engine import EngineError
+from engines.cache import EngineCache, Entry, Key
+from engines.engine import Crops, EngineOptions, EngineUnavailable, Probabilities
+from engines.parity import Parity, compare, sample_crops
 from stn_icnn.checkpoint import Checkpoint, add_files, load_network, save_checkpoint
 
-# Largest difference of a probability that a compiled fp32 network may show.
-TOLERANCE = 2e-3
+if TYPE_CHECKING:
+    import torch
+
+    from stn_icnn.network import STNiCNN
+
+Infer = Callable[[Crops], Probabilities]
+# Opset 20 is the first whose GridSample and Resize hold all that the network does.
+OPSET = 20
+MOST_FACES = 64
+
+
+def eager(network: STNiCNN) -> Infer:
+    """Return a function that runs a network as it is, on its own device."""
+    import torch
+
+    device = next(network.parameters()).device
+
+    def infer(crops: Crops) -> Probabilities:
+        with torch.inference_mode():
+            return np.asarray(network(torch.from_numpy(crops).to(device)).cpu().numpy(), np.float32)
+
+    return infer
+
+
+def export_program(network: STNiCNN, most: int = MOST_FACES) -> torch.export.ExportedProgram:
+    """Return the whole network, normalisation to softmax, as a graph for batches of 1 to `most`."""
+    import torch
+
+    side = network.config.input_size
+    device = next(network.parameters()).device
+    # Two, as a batch of one would be taken for a constant.
+    example = torch.zeros(2, side, side, 3, dtype=torch.uint8, device=device)
+    batch = torch.export.Dim("batch", min=1, max=most)
+    with torch.no_grad():
+        return torch.export.export(network, (example,), dynamic_shapes=({0: batch},))
+
+
+def write_openvino(network: STNiCNN, path: Path) -> None:
+    """Write a network for OpenVINO, fp32: `path` ends in .xml, its weights lie beside as .bin."""
+    import openvino
+
+    # Not as float16: rounding after batch norm is folded in moved probabilities by up to 0.02.
+    openvino.save_model(openvino.convert_model(export_program(network)), path, compress_to_fp16=False)
+
+
+def write_onnx(network: STNiCNN, path: Path) -> None:
+    """Write a network as one ONNX file with input "crops" and output "probabilities", fp32.
+
+    Raises:
+        EngineUnavailable: if the libraries that write ONNX are missing.
+    """
+    import torch
+
+    try:
+        import onnxscript  # noqa: F401 - what torch's exporter needs; told apart from its other failures
+    except ImportError as error:
+        raise EngineUnavailable(f"writing ONNX needs onnxscript ({error}); pip install '.[onnx]'") from None
+    side = network.config.input_size
+    example = torch.zeros(2, side, side, 3, dtype=torch.uint8)
+    torch.onnx.export(
+        network,
+        (example,),
+        path,
+        input_names=["crops"],
+        output_names=["probabilities"],
+        opset_version=OPSET,
+        dynamo=True,
+        dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=MOST_FACES)},),
+        external_data=False,
+        verbose=False,
+    )
+
+
+def obtain(
+    checkpoint: Checkpoint,
+    options: EngineOptions,
+    key: Key,
+    write: Callable[[STNiCNN, Path], None],
+    run: Callable[[Path], Infer],
+) -> Entry:
+    """Return a checkpoint's compiled network from the user's cache, building it where it is missing.
+
+    Args:
+        checkpoint: what to compile.
+        options: see `EngineOptions`.
+        key: what the result depends on.
+        write: writes the compiled network into a folder.
+        run: opens what was written, to compare it with eager.
+
+    Raises:
+        EngineUnavailable: if there is none yet and PyTorch, which building needs, is missing.
+        EngineError: if it can't be built or differs from eager by too much.
+    """
+
+    def build(folder: Path) -> Parity:
+        try:
+            network = load_network(checkpoint)
+        except ImportError as error:
+            raise EngineUnavailable(
+                f"no {key.backend} network of {checkpoint.path.name} yet, and building one needs PyTorch "
+                f"({error}); pip install '.[train]'"
+            ) from None
+        write(network, folder)
+        return compare(run(folder), eager(network), sample_crops(network.config.input_size))
+
+    return EngineCache(report=options.report).obtain(key, build)
 
 
 def copy_checkpoint(checkpoint: Checkpoint, folder: Path, half: bool) -> Checkpoint:
@@ -28,41 +136,41 @@ def copy_checkpoint(checkpoint: Checkpoint, folder: Path, half: bool) -> Checkpo
     return save_checkpoint(network, network.state_dict(), path, checkpoint.metrics, half)
 
 
-def export_openvino(checkpoint: Checkpoint) -> tuple[Checkpoint, float]:
-    """Write NAME.xml and NAME.bin beside the weights, with a dynamic batch, fp32.
+def release_openvino(checkpoint: Checkpoint, crops: Crops | None = None) -> tuple[Checkpoint, Parity]:
+    """Write NAME.xml and NAME.bin beside the weights: OpenVINO fp32 for a dynamic batch.
 
-    Returns:
-        The checkpoint with the new files in its manifest, and the largest difference of a
-        probability from eager, over crops of noise.
+    Args:
+        checkpoint: gets the new files in its manifest.
+        crops: what to compare with eager on; None for drawn ones.
 
     Raises:
-        EngineError: if the compiled network differs from eager by more than `TOLERANCE`.
+        EngineError: if the compiled network differs from eager by too much; nothing is kept then.
     """
-    import openvino
+    from engines.openvino import open_network
 
     network = load_network(checkpoint)
-    rng = np.random.default_rng(0)
-    side = network.config.input_size
-    # Two, as a batch of one would be taken for a constant.
-    crops = rng.integers(0, 256, (2, side, side, 3), dtype=np.uint8)
-    example = torch.from_numpy(crops)
-    batch = torch.export.Dim("batch", min=1, max=64)
-    with torch.no_grad():
-        program = torch.export.export(network, (example,), dynamic_shapes=({0: batch},))
-        expected = network(example).numpy()
-    model = openvino.convert_model(program)
-    stem = checkpoint.path.stem
-    # Written under temporary names first; OpenVINO names the .bin after the .xml.
-    temporary = checkpoint.path.with_name(f"{stem}.tmp.xml")
-    # Not as float16: rounding after batch norm is folded in moved probabilities by up to 0.02.
-    openvino.save_model(model, temporary, compress_to_fp16=False)
-    # What is checked is what was stored.
-    compiled = openvino.compile_model(str(temporary), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    difference = float(np.abs(compiled([crops])[0] - expected).max())
-    if difference > TOLERANCE:
-        for ending in ("bin", "xml"):
-            temporary.with_suffix(f".{ending}").unlink()
-        raise EngineError(f"the OpenVINO network differs from eager by {difference:.2g}; not kept")
-    for ending in ("bin", "xml"):
-        os.replace(temporary.with_suffix(f".{ending}"), checkpoint.path.with_suffix(f".{ending}"))
-    return add_files(checkpoint, [f"{stem}.xml", f"{stem}.bin"]), difference
+    temporary = checkpoint.path.with_name(f"{checkpoint.path.stem}.tmp.xml")
+    crops = sample_crops(network.config.input_size) if crops is None else crops
+    try:
+        write_openvino(network, temporary)
+        # What is compared is what was stored.
+        parity = compare(open_network(temporary, threads=0), eager(network), crops)
+        parity.require("fp32")
+    except BaseException:
+        discard(temporary)
+        raise
+    return keep(checkpoint, temporary, checkpoint.path.stem, parity), parity
+
+
+def keep(checkpoint: Checkpoint, temporary: Path, stem: str, parity: Parity) -> Checkpoint:
+    """Give a written OpenVINO network its name beside the weights and record it in the manifest."""
+    names = [f"{stem}.{ending}" for ending in ("xml", "bin")]
+    for name in reversed(names):
+        os.replace(temporary.with_suffix(Path(name).suffix), checkpoint.path.with_name(name))
+    return add_files(checkpoint, names, asdict(parity))
+
+
+def discard(temporary: Path) -> None:
+    """Remove what was written of an OpenVINO network."""
+    for ending in (".bin", ".xml"):
+        temporary.with_suffix(ending).unlink(missing_ok=True)

@@ -1,62 +1,111 @@
-"""OpenVINO on the CPU: the default engine. Needs no torch: it reads a network compiled earlier."""
+"""OpenVINO on the CPU: the default engine. Needs no torch to run a network that is compiled already."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from engines.engine import Crops, EngineError, EngineSpec, EngineUnavailable, Probabilities
+from engines.engine import (
+    Crops,
+    EngineError,
+    EngineOptions,
+    EngineSpec,
+    EngineUnavailable,
+    Probabilities,
+)
 from stn_icnn.checkpoint import Checkpoint
 
 
 class OpenVinoEngine:
-    """Runs NAME.xml and NAME.bin, which lie beside the weights, in fp32."""
+    """Runs NAME.int8.xml or NAME.xml beside the weights, or an fp32 network from the user's cache.
 
-    def __init__(self, checkpoint: Checkpoint, threads: int) -> None:
+    "auto" is int8 where the weights come with such a network: it is only kept when it passed its
+    comparison with eager.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
         try:
             import openvino
         except ImportError as error:
-            raise EngineUnavailable(
-                f"openvino is not installed ({error}); install it: pip install openvino"
-            ) from None
+            raise EngineUnavailable(f"openvino is not installed ({error}); pip install openvino") from None
         stem = checkpoint.path.stem
-        if f"{stem}.xml" not in checkpoint.files:
-            raise EngineUnavailable(
-                f"no OpenVINO network beside {checkpoint.path.name}; "
-                f"make it: python -m engines build --weights {checkpoint.path}"
-            )
-        checkpoint.verified(f"{stem}.bin")
-        xml = checkpoint.verified(f"{stem}.xml")
+        shipped = {"int8": f"{stem}.int8.xml", "fp32": f"{stem}.xml"}
+        able = [kind for kind, name in shipped.items() if name in checkpoint.files]
+        precision = options.choose("openvino", able if "fp32" in able else [*able, "fp32"])
+        if shipped[precision] in checkpoint.files:
+            xml = checkpoint.verified(shipped[precision])
+            checkpoint.verified(xml.with_suffix(".bin").name)
+        else:
+            xml = _cached(checkpoint, options, openvino.__version__)
         self.spec = EngineSpec.of(checkpoint.network)
         self._lock = threading.Lock()
-        options = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": threads,
-            # Without it a processor with bf16 silently computes in bf16.
-            "INFERENCE_PRECISION_HINT": "f32",
-        }
-        try:
-            core = openvino.Core()
-            compiled = core.compile_model(str(xml), "CPU", options)
-            device = core.get_property("CPU", "FULL_DEVICE_NAME")
-        except RuntimeError as error:
-            raise EngineUnavailable(f"OpenVINO could not compile {xml}: {error}") from None
-        self._request: openvino.InferRequest | None = compiled.create_infer_request()
+        self._infer: Callable[[Crops], Probabilities] | None = open_network(xml, options.threads)
+        device = openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")
         version = openvino.__version__.split("-")[0]
-        self.description = f"OpenVINO {version} on CPU ({device}), fp32, {threads} threads"
+        self.description = f"OpenVINO {version} on CPU ({device}), {precision}, {options.threads} threads"
 
     def infer(self, crops: Crops) -> Probabilities:
         """See `engines.engine.Engine.infer`."""
         checked = self.spec.check(crops)
         with self._lock:
-            if self._request is None:
+            if self._infer is None:
                 raise EngineError("the openvino engine is closed")
-            outputs = self._request.infer([checked], share_inputs=True, share_outputs=True)
-            # A copy: the request reuses its output's memory.
-            return np.array(outputs[0], dtype=np.float32)
+            return self._infer(checked)
 
     def close(self) -> None:
         """Free the network."""
         with self._lock:
-            self._request = None
+            self._infer = None
+
+
+def open_network(xml: Path, threads: int) -> Callable[[Crops], Probabilities]:
+    """Compile a written network and return a function that runs it, one call at a time.
+
+    Args:
+        xml: the network; its weights lie beside.
+        threads: CPU threads; 0 for OpenVINO's own choice.
+
+    Raises:
+        EngineUnavailable: if OpenVINO can't compile it here.
+    """
+    import openvino
+
+    options: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        # Without it a processor with bf16 silently computes in bf16. int8 layers stay int8.
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    if threads:
+        options["INFERENCE_NUM_THREADS"] = threads
+    try:
+        request = openvino.Core().compile_model(str(xml), "CPU", options).create_infer_request()
+    except RuntimeError as error:
+        raise EngineUnavailable(f"OpenVINO could not compile {xml}: {error}") from None
+
+    def infer(crops: Crops) -> Probabilities:
+        outputs = request.infer([crops], share_inputs=True, share_outputs=True)
+        # A copy: the request reuses its output's memory.
+        return np.array(outputs[0], dtype=np.float32)
+
+    return infer
+
+
+def _cached(checkpoint: Checkpoint, options: EngineOptions, version: str) -> Path:
+    # Here, so that a shipped network starts without them.
+    from engines.cache import Key
+    from engines.export import obtain, write_openvino
+
+    name = f"{checkpoint.path.stem}.xml"
+    key = Key(checkpoint.sha256, checkpoint.network, "openvino", "fp32", versions={"openvino": version})
+    entry = obtain(
+        checkpoint,
+        options,
+        key,
+        write=lambda network, folder: write_openvino(network, folder / name),
+        run=lambda folder: open_network(folder / name, options.threads),
+    )
+    return entry.folder / name

@@ -48,7 +48,14 @@ def _run(config: RunConfig) -> Report:
     with contextlib.ExitStack() as undo:
         undo.callback(source.close)
         sinks = _open_sinks(config, source.info, undo)
-        engine, line = load_engine(config.backend, config.weights, config.threads)
+        engine, line = load_engine(
+            config.backend,
+            config.weights,
+            config.threads,
+            config.precision,
+            config.require_gpu,
+            config.max_faces,
+        )
         undo.callback(engine.close)
         print(line, file=sys.stderr, flush=True)
         detector = FaceDetector(max_faces=config.max_faces)

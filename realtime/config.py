@@ -21,6 +21,8 @@ class RunConfig:
         contact_sheet: an image file for evenly spaced frames.
         compare: before and after, side by side.
         backend: "auto" or an engine's name.
+        precision: "auto", "fp32", "fp16" or "int8".
+        require_gpu: fail rather than run on the CPU.
         weights: a .safetensors file; None for the shipped weights.
         threads: CPU threads of the engine; None for one a core.
         max_faces: at most so many faces a frame.
@@ -35,6 +37,8 @@ class RunConfig:
     contact_sheet: Path | None = None
     compare: bool = False
     backend: str = "auto"
+    precision: str = "auto"
+    require_gpu: bool = False
     weights: Path | None = None
     threads: int | None = None
     max_faces: int = 4

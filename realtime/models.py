@@ -14,8 +14,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
+from engines.cache import user_folder
 from realtime.errors import ModelError
 
 WHEEL = "mediapipe==0.10.21"
@@ -44,9 +43,8 @@ FACE_DETECTOR = Model(
 
 
 def model_folder() -> Path:
-    """Return the folder that models are kept in: STN_ICNN_CACHE, or the user's cache folder."""
-    override = os.environ.get("STN_ICNN_CACHE")
-    return Path(override) if override else user_cache_path("stn-icnn") / "models"
+    """Return the folder that models are kept in."""
+    return user_folder() / "models"
 
 
 def model_path(model: Model = FACE_DETECTOR) -> Path:

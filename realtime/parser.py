@@ -23,6 +23,8 @@ class FaceParser:
         max_faces: at most so many faces an image, the largest.
         min_score: faces the detector is less sure of are left out, 0 to 1.
         threads: CPU threads of the engine; None for one a core.
+        precision: "auto", "fp32", "fp16" or "int8".
+        require_gpu: refuse to run on the CPU.
 
     Raises:
         EngineError: if the engine can't be loaded.
@@ -36,9 +38,13 @@ class FaceParser:
         max_faces: int = 4,
         min_score: float = 0.5,
         threads: int | None = None,
+        precision: str = "auto",
+        require_gpu: bool = False,
     ) -> None:
         path = None if weights is None else Path(weights)
-        self._engine, self.description = load_engine(backend, path, threads)
+        self._engine, self.description = load_engine(
+            backend, path, threads, precision, require_gpu, max_faces
+        )
         self._lock = threading.Lock()
         self._closed = False
         try:

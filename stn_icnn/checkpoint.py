@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +37,14 @@ class Checkpoint:
         network: the configuration as plain data (`stn_icnn.config.NetworkConfig.to_dict`).
         files: SHA-256 by file name of all that belongs to the checkpoint.
         metrics: what the training measured; may be empty.
+        parity: by file name, how a compiled network compared with eager when it was made.
     """
 
     path: Path
     network: Mapping[str, Any]
     files: Mapping[str, str]
     metrics: Mapping[str, Any]
+    parity: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def sha256(self) -> str:
@@ -60,7 +62,7 @@ class Checkpoint:
             raise CheckpointError(f"{name} is no part of {self.path}")
         if not path.is_file():
             raise CheckpointError(f"{path}: missing; its checkpoint lists it")
-        if _sha256(path) != self.files[name]:
+        if sha256_of(path) != self.files[name]:
             raise CheckpointError(f"{path}: damaged (SHA-256 differs from its manifest); fetch it anew")
         return path
 
@@ -82,7 +84,8 @@ def read_checkpoint(path: Path | None = None) -> Checkpoint:
         manifest = json.loads(manifest_path.read_text())
         if manifest["format"] != FORMAT:
             raise CheckpointError(f"{manifest_path}: format {manifest['format']!r}, expected {FORMAT!r}")
-        checkpoint = Checkpoint(path, manifest["network"], manifest["files"], manifest.get("metrics", {}))
+        extras = (manifest.get("metrics", {}), manifest.get("parity", {}))
+        checkpoint = Checkpoint(path, manifest["network"], manifest["files"], *extras)
         # Looked up here, so that a manifest without it fails as damaged and not later.
         _ = (checkpoint.sha256, checkpoint.network["name"], checkpoint.network["classes"])
     except FileNotFoundError:
@@ -140,15 +143,22 @@ def save_checkpoint(
     save_file(stored, temporary)
     os.replace(temporary, path)
     data = network.config.to_dict()
-    checkpoint = Checkpoint(path, data, {path.name: _sha256(path)}, metrics or {})
+    checkpoint = Checkpoint(path, data, {path.name: sha256_of(path)}, metrics or {})
     _write_manifest(checkpoint)
     return checkpoint
 
 
-def add_files(checkpoint: Checkpoint, names: list[str]) -> Checkpoint:
-    """Record files that lie beside the weights (compiled networks) in the manifest."""
-    files = {**checkpoint.files, **{name: _sha256(checkpoint.path.with_name(name)) for name in names}}
-    extended = Checkpoint(checkpoint.path, checkpoint.network, files, checkpoint.metrics)
+def add_files(checkpoint: Checkpoint, names: list[str], parity: Mapping[str, Any]) -> Checkpoint:
+    """Record a compiled network that lies beside the weights in the manifest.
+
+    Args:
+        checkpoint: what it was made of.
+        names: its files; the first names it.
+        parity: how it compares with eager, JSON-ready.
+    """
+    files = {**checkpoint.files, **{name: sha256_of(checkpoint.path.with_name(name)) for name in names}}
+    known = {**checkpoint.parity, names[0]: dict(parity)}
+    extended = replace(checkpoint, files=files, parity=known)
     _write_manifest(extended)
     return extended
 
@@ -159,6 +169,7 @@ def _write_manifest(checkpoint: Checkpoint) -> None:
         "network": checkpoint.network,
         "files": checkpoint.files,
         "metrics": checkpoint.metrics,
+        "parity": checkpoint.parity,
     }
     path = checkpoint.path.with_suffix(".json")
     temporary = path.with_suffix(".json.tmp")
@@ -166,6 +177,7 @@ def _write_manifest(checkpoint: Checkpoint) -> None:
     os.replace(temporary, path)
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, lowercase hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

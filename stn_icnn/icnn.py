@@ -147,15 +147,14 @@ class ICNN(nn.Module):
         for row in range(len(rows) - 2, -1, -1):
             x = self.integrate[row](torch.cat([_up_to(x, rows[row]), rows[row]], dim=1))
         if not self.config.fine:
-            # Logits leave in full precision, whatever the convolutions ran in.
-            return cast(Tensor, self.head(x).float())
+            return cast(Tensor, self.head(x))
         # The head's first convolution is linear in both: run each where its input lives, then add.
         first, *rest = self.head
         known = F.interpolate(first(x), size=fine.shape[-2:], mode="bilinear")
         y = _activate(known + self.fine_head(fine), self.config.activation)
         for layer in rest:
             y = layer(y)
-        return y.float()
+        return y
 
 
 def _activate(x: Tensor, name: str) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -51,6 +51,15 @@ def make_network(config: NetworkConfig, seed: int = 0) -> STNiCNN:
         if not parameter.detach().any():
             torch.nn.init.normal_(parameter, 0.0, 0.3)
     return network
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Compiled networks of the tests stay out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setattr("engines.cache.user_folder", lambda: folder)
+        yield
 
 
 @pytest.fixture

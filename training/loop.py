@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,8 +67,17 @@ def choose_precision(asked: str, device: str) -> str:
 
 def _halve(network: STNiCNN, device: str) -> None:
     """Let the iCNNs, nearly all of the work, compute in bfloat16; theta and losses keep float32."""
+
+    def halved(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        def run(image: Tensor) -> Tensor:
+            with torch.autocast(device, torch.bfloat16):
+                logits = forward(image)
+            return logits.float()
+
+        return run
+
     for body in (network.coarse, *network.part_nets.values()):
-        body.forward = torch.autocast(device, torch.bfloat16)(body.forward)
+        body.forward = halved(body.forward)
 
 
 def fit(run: Run) -> Path:

@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
+import cv2
 import pytest
 
-from engines import EngineError, EngineUnavailable, load_engine
+from engines import BACKENDS, Engine, EngineError, EngineUnavailable, load_engine
 from engines.__main__ import main
-from stn_icnn.checkpoint import Checkpoint
+from engines.engine import EngineOptions
+from engines.gpu import Gpu
+from engines.loader import GPU_BACKENDS, Factory
+from engines.parity import LEAST_AGREEMENT, sample_crops
+from stn_icnn.checkpoint import Checkpoint, read_checkpoint
 
 WITHOUT_TORCH = """
 import sys
@@ -29,19 +37,65 @@ def test_auto_takes_openvino_without_torch_and_says_so() -> None:
     assert len(done.stdout.splitlines()) == 1
 
 
-def test_auto_falls_to_eager_and_tells_why(tiny_checkpoint: Checkpoint) -> None:
+def refusing(*names: str) -> dict[str, Factory]:
+    """All back-ends, of which some can't run."""
+
+    def refuse(checkpoint: Checkpoint, options: EngineOptions, name: str) -> Engine:
+        raise EngineUnavailable(f"{name} is missing; pip install {name}")
+
+    return {name: partial(refuse, name=name) if name in names else BACKENDS[name] for name in BACKENDS}
+
+
+def test_auto_falls_on_and_tells_every_reason(
+    tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.loader.BACKENDS", refusing("openvino", "onnx"))
     engine, line = load_engine("auto", tiny_checkpoint.path, threads=1)
     assert "PyTorch" in engine.description
-    assert "openvino: no OpenVINO network beside tiny.safetensors" in line
+    assert "(auto; no GPU: " in line
+    assert "openvino: openvino is missing; pip install openvino; onnx: onnx is missing" in line
+    assert len(line.splitlines()) == 1
 
 
-def test_a_named_backend_never_falls_back(tiny_checkpoint: Checkpoint) -> None:
-    with pytest.raises(EngineUnavailable, match="python -m engines build"):
+def test_a_named_backend_never_falls_back(
+    tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.loader.BACKENDS", refusing("openvino"))
+    with pytest.raises(EngineUnavailable, match="openvino is missing; pip install openvino"):
         load_engine("openvino", tiny_checkpoint.path)
 
 
+def test_with_a_gpu_its_backends_come_first(
+    tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.loader.find_gpu", lambda: Gpu("Test GPU", "9.0"))
+    monkeypatch.setattr("engines.loader.BACKENDS", refusing(*GPU_BACKENDS))
+    _, line = load_engine("auto", tiny_checkpoint.path, threads=1)
+    reasons = line[line.index("(auto") :].split("; ")
+    assert reasons[1] == "GPU: Test GPU"
+    assert [reason.split(":")[0] for reason in reasons if "is missing" in reason] == list(GPU_BACKENDS)
+    assert "OpenVINO" in line
+
+
+def test_a_gpu_may_be_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_gpu() -> Gpu:
+        raise EngineUnavailable("no NVIDIA driver")
+
+    monkeypatch.setattr("engines.loader.find_gpu", no_gpu)
+    with pytest.raises(EngineUnavailable, match=r"no back-end can run here:\n  no GPU: no NVIDIA driver"):
+        load_engine("auto", require_gpu=True)
+    with pytest.raises(EngineError, match="openvino runs on the CPU, and a GPU is required"):
+        load_engine("openvino", require_gpu=True)
+
+
+def test_a_precision_that_a_backend_lacks_is_refused(tiny_checkpoint: Checkpoint) -> None:
+    for backend, precision in (("eager", "int8"), ("onnx", "fp16"), ("openvino", "int8")):
+        with pytest.raises(EngineUnavailable, match=f"has no {precision}"):
+            load_engine(backend, tiny_checkpoint.path, precision=precision)
+
+
 def test_unknown_backends_are_listed() -> None:
-    with pytest.raises(EngineError, match="one of auto, openvino, eager"):
+    with pytest.raises(EngineError, match=r"one of auto, tensorrt, .*openvino, onnx, eager"):
         load_engine("cuda")
 
 
@@ -51,33 +105,114 @@ def test_damaged_weights_are_refused_before_anything_runs(tiny_checkpoint: Check
         load_engine("auto", tiny_checkpoint.path)
 
 
-def test_build_writes_a_network_that_openvino_runs(
+def photos(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    for index, crop in enumerate(sample_crops(96, count)):
+        cv2.imwrite(str(folder / f"{index:03d}.png"), crop[..., ::-1])
+    return folder
+
+
+def test_a_release_has_both_networks_and_says_how_good_they_are(
     tiny_checkpoint: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    args = ["build", "--weights", str(tiny_checkpoint.path), "--out", str(out), "--half"]
-    assert main(args) == 0
-    assert "largest difference" in capsys.readouterr().out
-    assert sorted(p.name for p in out.iterdir()) == [
-        "tiny.bin",
-        "tiny.json",
-        "tiny.safetensors",
-        "tiny.xml",
-    ]
+    args = ["release", "--weights", str(tiny_checkpoint.path), "--out", str(out), "--half"]
+    assert main([*args, "--calibration", str(photos(tmp_path / "faces", 12))]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if str(out) in line]
+    assert "tiny.xml: 100.00% of labels as eager" in lines[0]
+    assert "tiny.int8.xml: " in lines[1]
+    assert lines[1].endswith("4 faces"), "a third is kept back from the calibration"
+    endings = ["bin", "int8.bin", "int8.xml", "json", "safetensors", "xml"]
+    assert sorted(p.name for p in out.iterdir()) == [f"tiny.{ending}" for ending in endings]
     assert (out / "tiny.safetensors").stat().st_size < tiny_checkpoint.path.stat().st_size
-    engine, line = load_engine("auto", out / "tiny.safetensors", threads=1)
-    assert "OpenVINO" in line
-    engine.close()
-    (out / "tiny.bin").write_bytes(b"x")
-    with pytest.raises(EngineError, match=r"tiny\.bin: damaged"):
-        load_engine("auto", out / "tiny.safetensors")
+    weights = out / "tiny.safetensors"
+    assert read_checkpoint(weights).parity["tiny.int8.xml"]["agreement"] >= 0.99
+    for precision, runs in (("auto", "int8"), ("int8", "int8"), ("fp32", "fp32")):
+        engine, line = load_engine("auto", weights, threads=1, precision=precision)
+        assert f", {runs}, 1 threads" in line
+        engine.close()
+    (out / "tiny.int8.bin").write_bytes(b"x")
+    with pytest.raises(EngineError, match=r"tiny\.int8\.bin: damaged"):
+        load_engine("auto", weights)
 
 
-def test_list_names_every_backend(capsys: pytest.CaptureFixture[str], tiny_checkpoint: Checkpoint) -> None:
-    assert main(["list", "--weights", str(tiny_checkpoint.path)]) == 0
+def test_a_network_that_quantisation_spoils_is_not_released(
+    tiny_checkpoint: Checkpoint,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(LEAST_AGREEMENT, "int8", 1.1)
+    faces = photos(tmp_path / "faces", 3)
+    args = ["release", "--weights", str(tiny_checkpoint.path), "--out", str(tmp_path / "out")]
+    assert main([*args, "--calibration", str(faces)]) == 1
+    assert "not the same" in capsys.readouterr().err
+    assert sorted(p.suffix for p in (tmp_path / "out").iterdir()) == [".bin", ".json", ".safetensors", ".xml"]
+    assert "int8" not in (tmp_path / "out" / "tiny.json").read_text()
+
+
+def test_calibration_needs_photos(
+    tiny_checkpoint: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["release", "--weights", str(tiny_checkpoint.path), "--out", str(tmp_path / "out")]
+    assert main([*args, "--calibration", str(tmp_path)]) == 1
+    assert "at least two" in capsys.readouterr().err
+    for name in "ab":
+        (tmp_path / f"{name}.jpg").write_bytes(b"no photo")
+    assert main([*args, "--calibration", str(tmp_path)]) == 1
+    assert "a.jpg: unreadable" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnx"])
+def test_own_weights_are_compiled_once_into_the_cache(
+    backend: str, tiny_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.cache.user_folder", lambda: tmp_path / "user")
+    said: list[str] = []
+    for _ in range(2):
+        engine, _ = load_engine(backend, tiny_checkpoint.path, threads=1, report=said.append)
+        engine.close()
+    assert len(said) == 2, "building, and built"
+    assert said[0].startswith(f"building the {backend} fp32 engine of tiny")
+    blocked = """
+import sys
+from pathlib import Path
+sys.modules["torch"] = None
+from engines import load_engine
+engine, _ = load_engine(sys.argv[1], Path(sys.argv[2]), threads=1)
+print(engine.description)
+"""
+    environment = {**os.environ, "STN_ICNN_CACHE": str(tmp_path / "user")}
+    args = [sys.executable, "-c", blocked, backend, str(tiny_checkpoint.path)]
+    done = subprocess.run(args, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert ", fp32" in done.stdout, "what is in the cache runs without PyTorch"
+    shutil.rmtree(tmp_path / "user")
+    done = subprocess.run(args, capture_output=True, text=True, env=environment)
+    assert "building one needs PyTorch" in done.stderr
+
+
+def test_the_commands_build_list_check_and_clear(
+    tiny_checkpoint: Checkpoint,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("engines.cache.user_folder", lambda: tmp_path / "user")
+    weights = ["--weights", str(tiny_checkpoint.path)]
+    assert main(["build", *weights, "--backend", "onnx", "--precision", "fp32", "--max-batch", "4"]) == 0
+    assert "ONNX Runtime" in capsys.readouterr().out
+    assert main(["list", *weights]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("openvino   no: no OpenVINO network")
-    assert lines[1].startswith("eager      PyTorch")
+    assert [line.split()[0] for line in lines[: len(BACKENDS)]] == list(BACKENDS)
+    assert "compiled networks" in lines[len(BACKENDS)]
+    assert any(line.startswith("  tiny-onnx-fp32-") and "100.00% of labels" in line for line in lines)
+    faces = photos(tmp_path / "faces", 3)
+    assert main(["check", *weights, "--backend", "onnx", "--faces", str(faces)]) == 0
+    assert "3 faces: 100.00% of labels as eager" in capsys.readouterr().out
+    assert main(["clear"]) == 0
+    assert "compiled networks deleted" in capsys.readouterr().out
+    assert not list((tmp_path / "user" / "engines").iterdir())
 
 
 def test_errors_exit_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

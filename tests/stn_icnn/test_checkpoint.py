@@ -80,7 +80,7 @@ def test_weights_of_another_shape_are_refused(tiny_checkpoint: Checkpoint) -> No
 def test_files_beside_the_weights_are_vouched_for(tiny_checkpoint: Checkpoint) -> None:
     extra = tiny_checkpoint.path.with_name("tiny.xml")
     extra.write_text("network")
-    add_files(tiny_checkpoint, ["tiny.xml"])
+    add_files(tiny_checkpoint, ["tiny.xml"], {"agreement": 1.0})
     checkpoint = read_checkpoint(tiny_checkpoint.path)
     assert checkpoint.verified("tiny.xml") == extra
     extra.write_text("other")

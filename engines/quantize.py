@@ -1,0 +1,88 @@
+"""int8 for OpenVINO by post-training quantisation (NNCF), calibrated on real face crops.
+
+Done once, when weights are released: NNCF and PyTorch are not needed to run the result.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from engines.engine import Crops, EngineError, EngineUnavailable
+from engines.export import discard, eager, keep
+from engines.openvino import open_network
+from engines.parity import Parity, compare
+from stn_icnn.checkpoint import Checkpoint, load_network
+
+CALIBRATION = 300
+
+
+def read_crops(folder: Path, side: int, most: int) -> Crops:
+    """Read photos in the framing of the training faces, evenly spread over the folder.
+
+    Args:
+        folder: holds .jpg or .png files.
+        side: of the crops, pixels.
+        most: as many at most.
+
+    Returns:
+        (N, side, side, 3) uint8 RGB.
+
+    Raises:
+        EngineError: if there are fewer than two photos, or one can't be read.
+    """
+    paths = sorted(path for path in folder.glob("*") if path.suffix in (".jpg", ".png"))
+    if len(paths) < 2:
+        raise EngineError(f"{folder}: at least two .jpg or .png photos of aligned faces are needed")
+    paths = paths[:: max(1, len(paths) // most)][:most]
+    crops = np.empty((len(paths), side, side, 3), np.uint8)
+    for crop, path in zip(crops, paths, strict=True):
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise EngineError(f"{path}: unreadable")
+        cv2.cvtColor(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB, crop)
+    return crops
+
+
+def release_int8(checkpoint: Checkpoint, crops: Crops) -> tuple[Checkpoint, Parity]:
+    """Write NAME.int8.xml and .bin beside the weights, made of the fp32 network there.
+
+    Every third crop is kept back from the calibration and compared with eager.
+
+    Args:
+        checkpoint: has an OpenVINO fp32 network; gets the new files in its manifest.
+        crops: (N, S, S, 3) uint8 RGB, a few hundred real faces.
+
+    Raises:
+        EngineUnavailable: if NNCF is missing.
+        EngineError: if the int8 network differs from eager by too much; nothing is kept then.
+    """
+    try:
+        import nncf
+        import openvino
+    except ImportError as error:
+        raise EngineUnavailable(f"quantisation needs NNCF ({error}); pip install '.[quantize]'") from None
+    stem = checkpoint.path.stem
+    model = openvino.Core().read_model(checkpoint.verified(f"{stem}.xml"))
+    held_back = np.arange(len(crops)) % 3 == 1
+    calibration = nncf.Dataset([crop[None] for crop in crops[~held_back]])
+    quantized = nncf.quantize(
+        model,
+        calibration,
+        # Activations are not symmetric after ReLU; weights are.
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=int((~held_back).sum()),
+    )
+    temporary = checkpoint.path.with_name(f"{stem}.tmp.xml")
+    try:
+        openvino.save_model(quantized, temporary, compress_to_fp16=True)
+        parity = compare(
+            open_network(temporary, threads=0), eager(load_network(checkpoint)), crops[held_back]
+        )
+        parity.require("int8")
+    except BaseException:
+        discard(temporary)
+        raise
+    return keep(checkpoint, temporary, f"{stem}.int8", parity), parity
