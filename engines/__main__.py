@@ -48,7 +48,7 @@ def _list(args: argparse.Namespace) -> None:
 
     for name in BACKENDS:
         try:
-            engine, _ = load_engine(name, args.weights)
+            engine, _ = load_engine(name, args.weights, build=False)
         except EngineError as error:
             print(f"{name:13s} no: {error}")
         else:

@@ -8,14 +8,16 @@ does not match is built anew.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from stn_icnn.checkpoint import sha256_of
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+TICK_SECONDS = 10.0
 
 
 def user_folder() -> Path:
@@ -113,17 +116,37 @@ class EngineCache:
         Raises:
             EngineError: if the build fails, or there is no place to build in.
         """
-        found = self._read(key)
+        found = self.find(key)
         if found is not None:
             return found
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with self._lock(key):
                 # Another process may have built it while this one waited.
-                return self._read(key) or self._build(key, build)
+                return self.find(key) or self._build(key, build)
         except OSError as error:
             self.report(f"engine cache {self.root}: {error}; building for this run alone")
         return self._build_for_now(key, build)
+
+    def find(self, key: Key) -> Entry | None:
+        """Return the whole entry of a key, or None; a damaged one is told and removed."""
+        folder = self.root / key.folder
+        if not folder.is_dir():
+            return None
+        problem = damage(folder, key)
+        if problem is None:
+            return Entry(folder, json.loads((folder / MANIFEST).read_text()))
+        self.report(f"engine cache {folder.name}: {problem}; building it anew")
+        # Moved aside first: a name that is taken can't be renamed to.
+        try:
+            aside = Path(tempfile.mkdtemp(prefix=".damaged-", dir=self.root))
+            os.rename(folder, aside / "entry")
+            shutil.rmtree(aside, ignore_errors=True)
+        except FileNotFoundError:
+            pass  # another process was faster
+        except OSError as error:
+            self.report(f"engine cache {folder.name}: cannot be removed ({error})")
+        return None
 
     def entries(self) -> list[Entry]:
         """Return every whole entry, oldest first, whatever it was built for."""
@@ -154,25 +177,6 @@ class EngineCache:
             lock.release()
         return lock
 
-    def _read(self, key: Key) -> Entry | None:
-        folder = self.root / key.folder
-        if not folder.is_dir():
-            return None
-        problem = damage(folder, key)
-        if problem is None:
-            return Entry(folder, json.loads((folder / MANIFEST).read_text()))
-        self.report(f"engine cache {folder.name}: {problem}; building it anew")
-        # Moved aside first: a name that is taken can't be renamed to.
-        try:
-            aside = Path(tempfile.mkdtemp(prefix=".damaged-", dir=self.root))
-            os.rename(folder, aside / "entry")
-            shutil.rmtree(aside, ignore_errors=True)
-        except FileNotFoundError:
-            pass  # another process was faster
-        except OSError as error:
-            self.report(f"engine cache {folder.name}: cannot be removed ({error})")
-        return None
-
     def _build(self, key: Key, build: Build) -> Entry:
         temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=self.root))
         try:
@@ -196,7 +200,8 @@ class EngineCache:
     def _fill(self, folder: Path, key: Key, build: Build) -> None:
         self.report(f"building the {key.backend} {key.precision} engine of {key.network['name']} (once) ...")
         started = time.monotonic()
-        parity = build(folder)
+        with self._ticking(started):
+            parity = build(folder)
         parity.require(key.precision)
         seconds = time.monotonic() - started
         files = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
@@ -209,6 +214,23 @@ class EngineCache:
         }
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
         self.report(f"built in {seconds:.0f} s: {parity}")
+
+    @contextlib.contextmanager
+    def _ticking(self, started: float) -> Iterator[None]:
+        """Report every few seconds that something is still under way."""
+        done = threading.Event()
+
+        def tick() -> None:
+            while not done.wait(TICK_SECONDS):
+                self.report(f"... still building after {time.monotonic() - started:.0f} s")
+
+        thread = threading.Thread(target=tick, name="building", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
 
 def damage(folder: Path, key: Key | None = None) -> str | None:

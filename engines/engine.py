@@ -65,12 +65,14 @@ class EngineOptions:
         threads: CPU threads.
         precision: "auto" for the back-end's own choice, or "fp32", "fp16", "int8".
         max_batch: largest batch that an engine with a fixed range must take.
+        build: whether what is not compiled yet may be compiled now.
         report: gets one line for what takes long; None prints to stderr.
     """
 
     threads: int = 1
     precision: str = "auto"
     max_batch: int = 8
+    build: bool = True
     report: Callable[[str], None] | None = None
 
     def choose(self, backend: str, able: Sequence[str]) -> str:

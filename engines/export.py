@@ -105,7 +105,8 @@ def obtain(
         run: opens what was written, to compare it with eager.
 
     Raises:
-        EngineUnavailable: if there is none yet and PyTorch, which building needs, is missing.
+        EngineUnavailable: if there is none yet and it must not be built, or PyTorch, which building needs,
+            is missing.
         EngineError: if it can't be built or differs from eager by too much.
     """
 
@@ -120,7 +121,11 @@ def obtain(
         write(network, folder)
         return compare(run(folder), eager(network), sample_crops(network.config.input_size))
 
-    return EngineCache(report=options.report).obtain(key, build)
+    cache = EngineCache(report=options.report)
+    found = cache.find(key)
+    if found is None and not options.build:
+        raise EngineUnavailable(f"not compiled yet; python -m engines build --backend {key.backend}")
+    return found or cache.obtain(key, build)
 
 
 def copy_checkpoint(checkpoint: Checkpoint, folder: Path, half: bool) -> Checkpoint:

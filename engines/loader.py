@@ -38,6 +38,7 @@ def load_engine(
     precision: str = "auto",
     require_gpu: bool = False,
     max_batch: int = 8,
+    build: bool = True,
     report: Callable[[str], None] | None = None,
 ) -> tuple[Engine, str]:
     """Load an engine.
@@ -49,6 +50,7 @@ def load_engine(
         precision: "auto", "fp32", "fp16" or "int8".
         require_gpu: whether anything that runs on the CPU is refused.
         max_batch: largest batch, for engines that are compiled for a range.
+        build: whether what is not compiled yet may be compiled now.
         report: gets one line for what takes long; None prints to stderr.
 
     Returns:
@@ -61,7 +63,7 @@ def load_engine(
         raise EngineError(f"unknown back-end {backend!r}: one of auto, {', '.join(BACKENDS)}")
     if require_gpu and backend in CPU_BACKENDS:
         raise EngineError(f"{backend} runs on the CPU, and a GPU is required")
-    options = EngineOptions(threads or available_cores(), precision, max_batch, report)
+    options = EngineOptions(threads or available_cores(), precision, max_batch, build, report)
     try:
         checkpoint = read_checkpoint(weights)
         if backend != "auto":
@@ -90,7 +92,8 @@ def _first_that_runs(checkpoint: Checkpoint, options: EngineOptions, require_gpu
             refusals.append(f"{name}: {error}")
             continue
         return engine, _line(checkpoint, engine, "auto; " + "; ".join(refusals))
-    raise EngineUnavailable("no back-end can run here:\n  " + "\n  ".join(refusals))
+    what = "a GPU is required, and no engine can use one here" if require_gpu else "no engine can run here"
+    raise EngineUnavailable(f"{what}: {'; '.join(refusals)}")
 
 
 def _line(checkpoint: Checkpoint, engine: Engine, why: str) -> str:

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -135,6 +136,22 @@ def test_damage_is_told_and_built_anew(
     assert message in said[0]
     assert damage(folder, KEY) is None
     assert not list(cache.root.glob(".*")), "nothing is left over"
+
+
+def test_a_long_build_says_that_it_goes_on(
+    cache: EngineCache, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.cache.TICK_SECONDS", 0.01)
+    ticked = threading.Event()
+    cache.report = lambda line: (said.append(line), ticked.set() if "still" in line else None)[0]
+
+    def build(folder: Path) -> Parity:
+        assert ticked.wait(20)
+        return GOOD
+
+    cache.obtain(KEY, build)
+    assert said[1] == "... still building after 0 s"
+    assert not [thread for thread in threading.enumerate() if thread.name == "building"]
 
 
 def test_a_failed_build_leaves_nothing(cache: EngineCache) -> None:

@@ -161,6 +161,8 @@ class Ort:
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, ort: Ort) -> None:
+    # The stand-in reads no file, and writing a real one takes seconds.
+    monkeypatch.setattr("engines.export.write_onnx", lambda network, path: path.write_bytes(b"onnx"))
     plugin = SimpleNamespace(get_library_path=lambda: "/plugin.so")
     found: dict[str, Any] = {"onnxruntime": ort, onnx.RTX_PACKAGE: plugin}
     real = importlib.import_module
@@ -206,7 +208,10 @@ def test_a_provider_that_quietly_became_the_cpu_is_refused(
 
 
 @pytest.mark.usefixtures("with_gpu")
-def test_a_missing_provider_says_what_brings_it(tiny_checkpoint: Checkpoint) -> None:
+def test_a_missing_provider_says_what_brings_it(
+    tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.export.write_onnx", lambda network, path: path.write_bytes(b"onnx"))
     with pytest.raises(EngineUnavailable, match="no CUDAExecutionProvider; pip install onnxruntime-gpu"):
         load_engine("onnx-cuda", tiny_checkpoint.path, report=lambda line: None)
     with pytest.raises(EngineUnavailable, match=r"pip install '\.\[rtx\]'"):

@@ -82,7 +82,7 @@ def test_a_gpu_may_be_required(monkeypatch: pytest.MonkeyPatch) -> None:
         raise EngineUnavailable("no NVIDIA driver")
 
     monkeypatch.setattr("engines.loader.find_gpu", no_gpu)
-    with pytest.raises(EngineUnavailable, match=r"no back-end can run here:\n  no GPU: no NVIDIA driver"):
+    with pytest.raises(EngineUnavailable, match="no engine can use one here: no GPU: no NVIDIA driver"):
         load_engine("auto", require_gpu=True)
     with pytest.raises(EngineError, match="openvino runs on the CPU, and a GPU is required"):
         load_engine("openvino", require_gpu=True)
@@ -200,15 +200,19 @@ def test_the_commands_build_list_check_and_clear(
 ) -> None:
     monkeypatch.setattr("engines.cache.user_folder", lambda: tmp_path / "user")
     weights = ["--weights", str(tiny_checkpoint.path)]
-    assert main(["build", *weights, "--backend", "onnx", "--precision", "fp32", "--max-batch", "4"]) == 0
-    assert "ONNX Runtime" in capsys.readouterr().out
+    assert main(["build", *weights, "--backend", "openvino", "--precision", "fp32", "--max-batch", "4"]) == 0
+    assert "OpenVINO" in capsys.readouterr().out
     assert main(["list", *weights]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[: len(BACKENDS)]] == list(BACKENDS)
-    assert "compiled networks" in lines[len(BACKENDS)]
-    assert any(line.startswith("  tiny-onnx-fp32-") and "100.00% of labels" in line for line in lines)
+    by_name = {line.split()[0]: line for line in lines[: len(BACKENDS)]}
+    assert "OpenVINO" in by_name["openvino"]
+    assert "no: not compiled yet; python -m engines build --backend onnx" in by_name["onnx"]
+    assert "1 compiled networks" in lines[len(BACKENDS)]
+    assert lines[-1].startswith("  tiny-openvino-fp32-")
+    assert "100.00% of labels" in lines[-1]
     faces = photos(tmp_path / "faces", 3)
-    assert main(["check", *weights, "--backend", "onnx", "--faces", str(faces)]) == 0
+    assert main(["check", *weights, "--backend", "openvino", "--faces", str(faces)]) == 0
     assert "3 faces: 100.00% of labels as eager" in capsys.readouterr().out
     assert main(["clear"]) == 0
     assert "compiled networks deleted" in capsys.readouterr().out

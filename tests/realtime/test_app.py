@@ -94,8 +94,10 @@ def test_backends_can_be_named(
     backend: str, make_video: VideoMaker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     args = ["--source", str(make_video(frames=2)), "--no-display", "--backend", backend, "--threads", "1"]
-    assert main(args) == 0
-    assert "(asked for)" in capsys.readouterr().err
+    assert main([*args, "--precision", "fp32"]) == 0
+    line = capsys.readouterr().err
+    assert "(asked for)" in line
+    assert ", fp32" in line
 
 
 BAD = {
@@ -116,6 +118,12 @@ BAD = {
     "output is input": (["--output", "clip.mp4"], 2, "the output is the input itself"),
     "corrupt weights": (["--weights", "bad.safetensors"], 1, "damaged"),
     "missing weights": (["--weights", "none.safetensors"], 1, "no such weights file"),
+    "int8 by eager": (["--backend", "eager", "--precision", "int8"], 1, "eager has no int8: fp32"),
+    "CPU for a GPU": (
+        ["--backend", "openvino", "--require-gpu"],
+        1,
+        "runs on the CPU, and a GPU is required",
+    ),
     "zero threads": (["--threads", "0"], 2, "--threads 0: at least 1"),
     "zero frames": (["--max-frames", "0"], 2, "--max-frames 0: at least 1"),
     "zero faces": (["--max-faces", "0"], 2, "--max-faces 0: at least 1"),
@@ -191,8 +199,8 @@ def test_unknown_flags_are_usage() -> None:
 
 def test_help_names_every_flag_and_effect() -> None:
     text = run("--help").stdout
-    flags = "source effect output display no-display compare contact-sheet backend weights threads"
-    for flag in (*flags.split(), "max-faces", "max-frames", "stats"):
+    flags = "source effect output display no-display compare contact-sheet backend precision weights threads"
+    for flag in (*flags.split(), "max-faces", "max-frames", "require-gpu", "stats"):
         assert f"--{flag}" in text
     for effect in ("lips:color=#b3123f", "hair:color=", "overlay:strength="):
         assert effect in text

