@@ -143,7 +143,13 @@ def test_a_long_build_says_that_it_goes_on(
 ) -> None:
     monkeypatch.setattr("engines.cache.TICK_SECONDS", 0.01)
     ticked = threading.Event()
-    cache.report = lambda line: (said.append(line), ticked.set() if "still" in line else None)[0]
+
+    def report(line: str) -> None:
+        said.append(line)
+        if "still" in line:
+            ticked.set()
+
+    cache.report = report
 
     def build(folder: Path) -> Parity:
         assert ticked.wait(20)
