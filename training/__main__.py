@@ -78,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
         default="network",
         help="network: the photo is the face crop (default); pipeline: detect and align in it first",
     )
+    check.add_argument(
+        "--stages",
+        choices=["all", "coarse", "true-crops"],
+        default="all",
+        help="with --protocol network: all (default), the coarse stage alone, or parts cropped by the labels",
+    )
     check.add_argument("--json", type=Path, help="write the scores here")
     check.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     curves = commands.add_parser("plot", help="draw the learning curves of runs")
@@ -117,7 +123,8 @@ def _evaluate(args: argparse.Namespace) -> None:
     network = place(load_network(read_checkpoint(args.weights)), args.device)
     parameters = sum(p.numel() for p in network.parameters())
     if args.protocol == "network":
-        result = evaluate_network(network, load_faces(args.data, args.split, 512), args.device)
+        faces = load_faces(args.data, args.split, 512)
+        result = evaluate_network(network, faces, args.device, args.stages)
     elif (args.data / "points").is_dir():
         result = evaluate_points(args.weights, args.data)
     else:

@@ -18,6 +18,7 @@ from stn_icnn.labels import CLASS_ID
 from stn_icnn.network import STNiCNN
 from training.data import DataError, Faces, read_image, read_pair, read_split
 from training.label import outline_masks, read_points
+from training.losses import LabelTools
 from training.metrics import BoundaryTally, confusion, scores
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class EvaluationError(Exception):
 
 @torch.no_grad()
 def evaluate_network(
-    network: STNiCNN, faces: Faces, device: str = "cpu", coarse_only: bool = False
+    network: STNiCNN, faces: Faces, device: str = "cpu", stages: str = "all"
 ) -> dict[str, Any]:
     """Score a network on aligned faces (protocol "network": the photo is the face crop).
 
@@ -41,18 +42,21 @@ def evaluate_network(
         network: in evaluation mode.
         faces: at the resolution to score at.
         device: where the network is.
-        coarse_only: score the coarse stage alone.
+        stages: "all"; "coarse" for the coarse stage alone; "true-crops" for parts cropped where the labels
+            are and not where the localizer finds them.
 
     Returns:
         `training.metrics.scores`, with "faces": how many were scored.
     """
     side = network.config.input_size
     ids = torch.tensor(network.config.classes, dtype=torch.uint8)
+    tools = LabelTools(network)
     matrix, edges = np.zeros((19, 19), np.int64), BoundaryTally()
     for image, label in zip(faces.images, faces.labels, strict=True):
         shrunk = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
         crops = torch.from_numpy(shrunk)[None].to(device)
-        guess = _labels(_probabilities(network, crops, coarse_only), label.shape[0], ids)
+        theta = tools.theta(torch.from_numpy(label)[None].to(device)) if stages == "true-crops" else None
+        guess = _labels(_probabilities(network, crops, stages, theta), label.shape[0], ids)
         matrix += confusion(label, guess)
         edges.add(label, guess)
     return {"faces": len(faces.names), **scores(matrix), **edges.scores()}
@@ -170,10 +174,15 @@ def _parser(weights: Path) -> FaceParser:
         raise EvaluationError(str(error)) from None
 
 
-def _probabilities(network: STNiCNN, crops: Tensor, coarse_only: bool) -> Tensor:
-    if not coarse_only:
+def _probabilities(network: STNiCNN, crops: Tensor, stages: str, theta: Tensor | None) -> Tensor:
+    if stages == "all":
         return torch.as_tensor(network(crops))
-    return torch.softmax(network.parse_coarse(network.normalise(crops)), dim=1)
+    image = network.normalise(crops)
+    logits = network.parse_coarse(image)
+    if theta is not None:
+        parts = network.parse_parts(image, network.probabilities(logits), theta)
+        logits = network.compose(logits, theta, parts)
+    return torch.softmax(logits, dim=1)
 
 
 def _labels(probabilities: Tensor, side: int, ids: Tensor) -> npt.NDArray[np.uint8]:

@@ -234,12 +234,16 @@ def _fit_phase(
             loss = round(trainer.epoch(dataset), 5)
             row: dict[str, float | str] = {"phase": phase.name, "epoch": progress.epoch, "loss": loss}
             if progress.epoch == phase.epochs or progress.epoch % settings.validate_every == 0:
-                row |= _validate(run, network, average, val, coarse_only=phase.name == "coarse")
+                row |= _validate(
+                    run, network, average, val, stages="coarse" if phase.name == "coarse" else "all"
+                )
             seconds = time.monotonic() - started
             log.write(progress.total_epochs, row | {"seconds": round(seconds, 1)})
             left = seconds * (phase.epochs - progress.epoch) / 60.0
             print(f"  {phase.name}: {left:.0f} min left at this rate", flush=True)
             trainer.save()
+        # Kept, to tell what each phase brought; the next one overwrites the run's own weights.
+        _keep_phase(run, network, average, phase.name)
         # The next phase goes on from the better weights, and with new moments.
         network.load_state_dict(average.values)
         trainer.optimizer.state.clear()
@@ -249,13 +253,15 @@ def _fit_phase(
     trainer.save()
 
 
-def _validate(
-    run: Run, network: STNiCNN, average: Average, val: Faces, coarse_only: bool
-) -> dict[str, float]:
+def _keep_phase(run: Run, network: STNiCNN, average: Average, phase: str) -> None:
+    save_checkpoint(network, average.values, run.out / f"{network.config.name}.{phase}.safetensors")
+
+
+def _validate(run: Run, network: STNiCNN, average: Average, val: Faces, stages: str) -> dict[str, float]:
     """Score the averaged weights on val and save them."""
     scored = place(STNiCNN(network.config), run.device)
     scored.load_state_dict(average.values)
-    result = evaluate_network(scored.eval(), val, run.device, coarse_only)
+    result = evaluate_network(scored.eval(), val, run.device, stages)
     metrics = {key: round(result[key], 4) for key in ("mean_f1_19", "paper_overall_f1", "mean_iou_19")}
     path = run.out / f"{network.config.name}.safetensors"
     save_checkpoint(scored, average.values, path, {"split": "val", **result})

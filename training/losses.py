@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from stn_icnn.config import PARTS
 from stn_icnn.labels import CLASS_ID, CLASSES, IGNORE
+from stn_icnn.localizer import MomentLocalizer
 from stn_icnn.network import Parsing, STNiCNN
 from stn_icnn.sampler import crop
 from training.data import NOT_HAIR
@@ -106,6 +108,8 @@ class LabelTools:
         self.table = table
         self.network = network
         self.residual = network.residual
+        priors = [part.prior for part in PARTS.values()]
+        self.by_label = MomentLocalizer(list(network.part_channels.values()), priors)
 
     def channels(self, label: Tensor, side: int | None = None) -> Tensor:
         """Map labels (N, S, S) uint8 to channel indices (N, side, side) int64."""
@@ -113,6 +117,13 @@ class LabelTools:
         if side is None or side == mapped.shape[-1]:
             return mapped
         return F.interpolate(mapped[:, None].float(), size=(side, side), mode="nearest-exact")[:, 0].long()
+
+    def theta(self, label: Tensor) -> Tensor:
+        """Return the true thetas (N, 6, 2, 3) of labels (N, S, S) uint8: each part's own moments."""
+        target = self.channels(label)
+        channels = len(self.network.config.classes)
+        one_hot = F.one_hot(target.masked_fill(target >= channels, 0), channels)
+        return cast(Tensor, self.by_label.to(label.device)(one_hot.movedim(-1, 1).float()))
 
     def part_loss(self, parsing: Parsing, target: Tensor) -> Tensor:
         """Segmentation loss inside the six crops, against the labels sampled by the same thetas.

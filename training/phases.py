@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stn_icnn.config import PARTS
-from stn_icnn.localizer import MomentLocalizer
 from stn_icnn.network import Parsing, STNiCNN
 from training.losses import LabelTools, segmentation_loss
 
@@ -31,13 +28,6 @@ def trained_modules(phase: str, network: STNiCNN) -> list[nn.Module]:
 
 def phase_loss(phase: str, network: STNiCNN, tools: LabelTools) -> Callable[[Tensor, Tensor], Tensor]:
     """Return the loss of a phase: (normalised images, uint8 labels) -> scalar."""
-    by_label = MomentLocalizer(list(network.part_channels.values()), [p.prior for p in PARTS.values()])
-
-    def label_theta(label: Tensor) -> Tensor:
-        target = tools.channels(label)
-        channels = len(network.config.classes)
-        one_hot = F.one_hot(target.masked_fill(target >= channels, 0), channels)
-        return cast(Tensor, by_label.to(label.device)(one_hot.movedim(-1, 1).float()))
 
     def coarse_loss(logits: Tensor, label: Tensor) -> Tensor:
         # Judged no finer than the composed output: beyond that nothing is gained but time spent.
@@ -52,10 +42,10 @@ def phase_loss(phase: str, network: STNiCNN, tools: LabelTools) -> Callable[[Ten
     def localizer(image: Tensor, label: Tensor) -> Tensor:
         with torch.no_grad():
             probabilities = network.probabilities(network.parse_coarse(image))
-        return F.smooth_l1_loss(network.localizer(probabilities), label_theta(label), beta=0.05)
+        return F.smooth_l1_loss(network.localizer(probabilities), tools.theta(label), beta=0.05)
 
     def parts(image: Tensor, label: Tensor) -> Tensor:
-        theta = label_theta(label)
+        theta = tools.theta(label)
         with torch.no_grad():
             logits = network.parse_coarse(image)
         found = network.parse_parts(image, network.probabilities(logits), theta)

@@ -88,6 +88,10 @@ def test_all_four_phases_train_and_the_result_can_be_scored(
     assert [row["phase"] for row in rows] == ["coarse", "coarse", "localizer", "parts", "end_to_end"]
     assert float(rows[1]["loss"]) < float(rows[0]["loss"])
     assert read_checkpoint(weights).metrics["split"] == "val"
+    after = [load_file(out / f"tiny.{phase}.safetensors") for phase in ("coarse", "parts", "end_to_end")]
+    head = "coarse.head.1.weight"
+    assert torch.equal(after[0][head], after[1][head]), "the parts phase leaves the coarse stage alone"
+    assert not torch.equal(after[1][head], after[2][head])
     scores = tmp_path / "scores.json"
     args = ["evaluate", "--weights", str(weights), "--data", str(face_folder), "--json", str(scores)]
     assert main(args) == 0
@@ -95,6 +99,12 @@ def test_all_four_phases_train_and_the_result_can_be_scored(
     assert result["faces"] == 2
     assert 0.0 <= result["mean_f1_19"] <= 1.0
     assert "mean_f1_19" in capsys.readouterr().out
+    seen = {}
+    for stages in ("all", "coarse", "true-crops"):
+        assert main([*args, "--stages", stages]) == 0
+        seen[stages] = json.loads(scores.read_text())["pixel_accuracy"]
+    assert seen["all"] == result["pixel_accuracy"]
+    assert len(set(seen.values())) == 3
 
 
 @pytest.mark.parametrize(("asked", "runs"), [("fp32", "fp32"), ("bf16", "bf16")])
