@@ -84,6 +84,12 @@ def _parser() -> argparse.ArgumentParser:
         default="all",
         help="with --protocol network: all (default), the coarse stage alone, or parts cropped by the labels",
     )
+    check.add_argument(
+        "--precision",
+        choices=["auto", "fp32", "fp16", "int8"],
+        default="auto",
+        help="with --protocol pipeline: of the engine (default auto)",
+    )
     check.add_argument("--json", type=Path, help="write the scores here")
     check.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     curves = commands.add_parser("plot", help="draw the learning curves of runs")
@@ -126,9 +132,9 @@ def _evaluate(args: argparse.Namespace) -> None:
         faces = load_faces(args.data, args.split, 512)
         result = evaluate_network(network, faces, args.device, args.stages)
     elif (args.data / "points").is_dir():
-        result = evaluate_points(args.weights, args.data)
+        result = evaluate_points(args.weights, args.data, args.precision)
     else:
-        result = evaluate_pipeline(args.weights, args.data, args.split)
+        result = evaluate_pipeline(args.weights, args.data, args.split, args.precision)
     result |= {"protocol": args.protocol, "parameters": parameters, "macs": count_macs(network)}
     for name, value in result.get("classes", {}).items():
         print(f"{name:12s} {value:.4f}")

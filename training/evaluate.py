@@ -71,7 +71,7 @@ def count_macs(network: STNiCNN) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def evaluate_pipeline(weights: Path, root: Path, split: str) -> dict[str, Any]:
+def evaluate_pipeline(weights: Path, root: Path, split: str, precision: str = "auto") -> dict[str, Any]:
     """Score `realtime.FaceParser` on raw photos (protocol "pipeline"): detection and alignment count too.
 
     The largest face found is scored; where none is found, all is background.
@@ -80,6 +80,7 @@ def evaluate_pipeline(weights: Path, root: Path, split: str) -> dict[str, Any]:
         weights: of the engine that `auto` chooses.
         root: folder of labelled faces.
         split: see `training.data.read_split`.
+        precision: of the engine, see `engines.load_engine`.
 
     Returns:
         `training.metrics.scores`, with "faces" and the number "found".
@@ -90,7 +91,7 @@ def evaluate_pipeline(weights: Path, root: Path, split: str) -> dict[str, Any]:
     """
     matrix, edges = np.zeros((19, 19), np.int64), BoundaryTally()
     names, found = read_split(root, split), 0
-    with _parser(weights) as parser:
+    with _parser(weights, precision) as parser:
         for name in tqdm(names, desc=f"{root.name}/{split}", leave=False):
             image, label = read_pair(root, name)
             faces = parser.parse(image)
@@ -101,7 +102,7 @@ def evaluate_pipeline(weights: Path, root: Path, split: str) -> dict[str, Any]:
     return {"faces": len(names), "found": found, **scores(matrix), **edges.scores()}
 
 
-def evaluate_points(weights: Path, root: Path) -> dict[str, Any]:
+def evaluate_points(weights: Path, root: Path, precision: str = "auto") -> dict[str, Any]:
     """Score `realtime.FaceParser` on in-the-wild faces that have 68 points instead of labels.
 
     The face meant is the found one whose eyes lie nearest to the points', at most half the distance
@@ -110,6 +111,7 @@ def evaluate_points(weights: Path, root: Path) -> dict[str, Any]:
     Args:
         weights: of the engine that `auto` chooses.
         root: holds images/NAME.jpg and points/NAME.txt.
+        precision: of the engine, see `engines.load_engine`.
 
     Returns:
         "faces", "found" (counts), and the means over all faces of the intersection over union of
@@ -124,7 +126,7 @@ def evaluate_points(weights: Path, root: Path) -> dict[str, Any]:
     if not paths:
         raise DataError(f"{root / 'points'}: no NAME.txt there")
     rows = []
-    with _parser(weights) as parser:
+    with _parser(weights, precision) as parser:
         for path in tqdm(paths, desc=root.name, leave=False):
             image = read_image(root / "images" / f"{path.stem}.jpg")
             points = read_points(path)
@@ -164,12 +166,12 @@ def _overlaps(
     return iou(lips, between), iou([*lips, mouth], outlines["lips"]), sum(eyes) / 2.0
 
 
-def _parser(weights: Path) -> FaceParser:
+def _parser(weights: Path, precision: str) -> FaceParser:
     # Here, so that training itself does without all that the pipeline needs.
     from realtime import EngineError, FaceParser, RealtimeError
 
     try:
-        return FaceParser(weights=weights)
+        return FaceParser(weights=weights, precision=precision)
     except (EngineError, RealtimeError) as error:
         raise EvaluationError(str(error)) from None
 
