@@ -257,7 +257,17 @@ def test_the_pipeline_is_scored_from_raw_photos(
     ):
         cv2.imwrite(str(root / "images" / f"{name}.jpg"), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 100])
         cv2.imwrite(str(root / "labels" / f"{name}.png"), truth)
-    args = ["evaluate", "--data", str(root), "--split", "all", "--protocol", "pipeline", "--precision", "fp32"]
+    args = [
+        "evaluate",
+        "--data",
+        str(root),
+        "--split",
+        "all",
+        "--protocol",
+        "pipeline",
+        "--precision",
+        "fp32",
+    ]
     assert main([*args, "--json", str(tmp_path / "scores.json")]) == 0
     assert "pipeline: faces 2, 1 found" in capsys.readouterr().out
     result = json.loads((tmp_path / "scores.json").read_text())
