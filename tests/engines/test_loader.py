@@ -172,7 +172,7 @@ def test_own_weights_are_compiled_once_into_the_cache(
     for _ in range(2):
         engine, _ = load_engine(backend, tiny_checkpoint.path, threads=1, report=said.append)
         engine.close()
-    assert len(said) == 2, "building, and built"
+    assert sum(line.startswith("built in ") for line in said) == 1
     assert said[0].startswith(f"building the {backend} fp32 engine of tiny")
     blocked = """
 import sys

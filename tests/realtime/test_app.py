@@ -119,11 +119,6 @@ BAD = {
     "corrupt weights": (["--weights", "bad.safetensors"], 1, "damaged"),
     "missing weights": (["--weights", "none.safetensors"], 1, "no such weights file"),
     "int8 by eager": (["--backend", "eager", "--precision", "int8"], 1, "eager has no int8: fp32"),
-    "CPU for a GPU": (
-        ["--backend", "openvino", "--require-gpu"],
-        1,
-        "runs on the CPU, and a GPU is required",
-    ),
     "zero threads": (["--threads", "0"], 2, "--threads 0: at least 1"),
     "zero frames": (["--max-frames", "0"], 2, "--max-frames 0: at least 1"),
     "zero faces": (["--max-faces", "0"], 2, "--max-faces 0: at least 1"),
@@ -175,6 +170,14 @@ def test_bad_requests_get_one_line_and_leave_nothing(
     assert message in errors[0]
     after = {path: path.stat().st_mtime_ns for path in bad_folder.iterdir()}
     assert after == before, "nothing is left behind and nothing was touched"
+
+
+def test_a_required_gpu_is_not_replaced_by_the_cpu(
+    make_video: VideoMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["--source", str(make_video(frames=2)), "--no-display", "--backend", "openvino", "--require-gpu"]
+    assert main(args) == 1
+    assert capsys.readouterr().err == "error: openvino runs on the CPU, and a GPU is required\n"
 
 
 def test_what_is_whole_of_a_cut_video_can_be_had_as_the_error_says(
