@@ -38,6 +38,8 @@ class NetworkConfig:
         localizer: "moments", "conv", or "prior" (fixed crops, for ablation).
         composition: "residual" (part parsers see the image and the coarse probabilities and
             correct the coarse logits) or "replace" (the paper: part probabilities alone).
+        features: the part parsers of "residual" also see the coarse stage's features, cropped like the
+            image (not in the paper).
     """
 
     name: str
@@ -49,6 +51,7 @@ class NetworkConfig:
     part_nets: dict[str, PartNetConfig]
     localizer: str
     composition: str
+    features: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as JSON-ready data."""
@@ -151,7 +154,8 @@ REALTIME = NetworkConfig(
     },
     localizer="moments",
     composition="residual",
+    features=True,
 )
-"""All 19 classes; rows from quarter resolution, 3x3 convolutions, parts correct the coarse logits."""
+"""All 19 classes, rows from quarter resolution, 3x3 convolutions; parts correct the coarse logits."""
 
 NAMED: dict[str, NetworkConfig] = {config.name: config for config in (PAPER, REALTIME)}

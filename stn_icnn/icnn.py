@@ -9,7 +9,7 @@ STN-iCNN (arXiv 2002.04831) as the defaults.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -99,6 +99,18 @@ class Interlink(nn.Module):
         return out
 
 
+class ICNNOutput(NamedTuple):
+    """What an iCNN makes of an image.
+
+    Attributes:
+        logits: (N, classes, h, w) unnormalised, at 1/stride of the image's resolution, 1/2 with `fine`.
+        features: (N, first width, h, w) of all rows, integrated, at 1/stride.
+    """
+
+    logits: Tensor
+    features: Tensor
+
+
 class ICNN(nn.Module):
     """Image (N, in_channels, H, W) float -> class logits at 1/stride, or at 1/2 where it is fine."""
 
@@ -130,8 +142,8 @@ class ICNN(nn.Module):
             head.append(nn.Conv2d(inputs, classes, size, padding=size // 2))
         self.head = nn.Sequential(*head)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Return unnormalised class logits at 1/stride of the image's resolution, 1/2 with `fine`."""
+    def forward(self, image: Tensor) -> ICNNOutput:
+        """Return logits and features."""
         fine = self.fine_stem(image) if self.config.fine else image
         rows = [self.stem[0](fine)]
         # Pooling features of 1/4 is cheaper than pooling the image three times, and tells more.
@@ -147,14 +159,14 @@ class ICNN(nn.Module):
         for row in range(len(rows) - 2, -1, -1):
             x = self.integrate[row](torch.cat([_up_to(x, rows[row]), rows[row]], dim=1))
         if not self.config.fine:
-            return cast(Tensor, self.head(x))
+            return ICNNOutput(self.head(x), x)
         # The head's first convolution is linear in both: run each where its input lives, then add.
         first, *rest = self.head
         known = F.interpolate(first(x), size=fine.shape[-2:], mode="bilinear")
         y = _activate(known + self.fine_head(fine), self.config.activation)
         for layer in rest:
             y = layer(y)
-        return y
+        return ICNNOutput(y, x)
 
 
 def _activate(x: Tensor, name: str) -> Tensor:

@@ -19,6 +19,21 @@ from stn_icnn.localizer import ConvLocalizer, MomentLocalizer, PriorLocalizer
 from stn_icnn.sampler import crop, paste
 
 
+class Coarse(NamedTuple):
+    """What the coarse stage tells the later ones.
+
+    Attributes:
+        logits: (N, classes, h, w), at its own resolution.
+        probabilities: (N, classes, h, w) that localizer and part nets see; of half the size where
+            the logits are fine: where a part lies is known well enough from a quarter of them.
+        features: see `ICNNOutput`.
+    """
+
+    logits: Tensor
+    probabilities: Tensor
+    features: Tensor
+
+
 class Parsing(NamedTuple):
     """All that one pass computes; training supervises each of them.
 
@@ -43,6 +58,8 @@ class STNiCNN(nn.Module):
     right parts mirrored.
     """
 
+    class_of_plane: Tensor
+
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
@@ -58,11 +75,18 @@ class STNiCNN(nn.Module):
             self.localizer = PriorLocalizer(priors)
         else:
             self.localizer = ConvLocalizer(len(config.classes), priors)
+        # A 1x1 convolution that hands each pasted plane to its class: compiled, that is faster than
+        # putting the planes between others of zeros.
+        order = [name for net in config.part_nets for name, part in PARTS.items() if part.net == net]
+        planes = [channel for name in order for channel in self.part_channels[name]]
+        one_hot = torch.eye(len(config.classes))[:, planes, None, None]
+        self.register_buffer("class_of_plane", one_hot, persistent=False)
         self.part_nets = nn.ModuleDict()
         for net, part_net in config.part_nets.items():
             count = next(len(part.class_names) for part in PARTS.values() if part.net == net)
             if self.residual:
-                body = ICNN(part_net.body, count, in_channels=3 + count)
+                seen = config.coarse.widths[0] if config.features else 0
+                body = ICNN(part_net.body, count, in_channels=3 + count + seen)
                 # Corrections start at zero, so that the coarse parsing is never made worse first.
                 last = cast(nn.Conv2d, body.head[-1])
                 nn.init.zeros_(last.weight)
@@ -87,37 +111,29 @@ class STNiCNN(nn.Module):
             image: (N, 3, S, S) from `normalise`.
             output_size: side of the composed logits where it isn't the configuration's own.
         """
-        coarse_logits = self.parse_coarse(image)
+        coarse = self.parse_coarse(image)
         if not self.part_nets:
             side = output_size or self.config.output_size
-            logits = F.interpolate(coarse_logits, size=(side, side), mode="bilinear")
-            return Parsing(coarse_logits, coarse_logits.new_zeros(len(image), 0, 2, 3), {}, logits)
-        coarse = self.probabilities(coarse_logits)
-        theta = self.localizer(coarse)
+            logits = F.interpolate(coarse.logits, size=(side, side), mode="bilinear")
+            return Parsing(coarse.logits, logits.new_zeros(len(image), 0, 2, 3), {}, logits)
+        theta = self.localizer(coarse.probabilities)
         part_logits = self.parse_parts(image, coarse, theta)
-        logits = self.compose(coarse_logits, theta, part_logits, output_size)
-        return Parsing(coarse_logits, theta, part_logits, logits)
+        logits = self.compose(coarse.logits, theta, part_logits, output_size)
+        return Parsing(coarse.logits, theta, part_logits, logits)
 
-    def parse_coarse(self, image: Tensor) -> Tensor:
-        """Run the coarse stage on (N, 3, S, S); logits at its own resolution."""
+    def parse_coarse(self, image: Tensor) -> Coarse:
+        """Run the coarse stage on normalised images (N, 3, S, S)."""
         factor = self.config.input_size // self.config.coarse_size
-        return cast(Tensor, self.coarse(image if factor == 1 else F.avg_pool2d(image, factor)))
+        logits, features = self.coarse(image if factor == 1 else F.avg_pool2d(image, factor))
+        seen = F.avg_pool2d(logits, 2) if self.config.coarse.fine else logits
+        return Coarse(logits, torch.softmax(seen, dim=1), features)
 
-    def probabilities(self, coarse_logits: Tensor) -> Tensor:
-        """Return the coarse probabilities (N, classes, h, w) that localizer and part nets see.
-
-        Fine logits are halved first: where a part lies is known well enough from a quarter of them.
-        """
-        if self.config.coarse.fine:
-            coarse_logits = F.avg_pool2d(coarse_logits, 2)
-        return torch.softmax(coarse_logits, dim=1)
-
-    def parse_parts(self, image: Tensor, coarse: Tensor, theta: Tensor) -> dict[str, Tensor]:
+    def parse_parts(self, image: Tensor, coarse: Coarse, theta: Tensor) -> dict[str, Tensor]:
         """Parse the six part crops; a mirrored pair is one batch of its net.
 
         Args:
             image: (N, 3, S, S) normalised.
-            coarse: (N, classes, h, w) coarse probabilities.
+            coarse: from `parse_coarse`.
             theta: (N, 6, 2, 3).
 
         Returns:
@@ -131,10 +147,12 @@ class STNiCNN(nn.Module):
                 part_theta = theta[:, list(PARTS).index(name)]
                 x = crop(image, part_theta, part_net.size)
                 if self.residual:
-                    known = crop(coarse[:, self.part_channels[name]], part_theta, part_net.size)
-                    x = torch.cat([x, known], dim=1)
+                    known = [coarse.probabilities[:, self.part_channels[name]]]
+                    if self.config.features:
+                        known.append(coarse.features)
+                    x = torch.cat([x, *(crop(each, part_theta, part_net.size) for each in known)], dim=1)
                 inputs.append(x.flip(-1) if PARTS[name].mirrored else x)
-            outputs = self.part_nets[net](torch.cat(inputs))
+            outputs = self.part_nets[net](torch.cat(inputs)).logits
             # unflatten and not chunk: chunk would fix the batch in an exported program.
             for name, y in zip(names, outputs.unflatten(0, (len(names), -1)), strict=True):
                 logits[name] = y.flip(-1) if PARTS[name].mirrored else y
@@ -148,21 +166,16 @@ class STNiCNN(nn.Module):
         output_size: int | None = None,
     ) -> Tensor:
         """Put the parts back into the face: (N, classes, O, O) logits."""
-        pasted = {}
+        pasted = []
         side = output_size or self.config.output_size
         size = (side, side)
         for name, y in part_logits.items():
             values = y * _window(y) if self.residual else torch.softmax(y, dim=1)[:, 1:]
-            pasted[name] = paste(values, theta[:, list(PARTS).index(name)], size)
-        # One plane a class, summed where a class belongs to several parts (none today).
-        planes: list[Tensor | None] = [None] * len(self.config.classes)
-        for name, values in pasted.items():
-            for index, channel in enumerate(self.part_channels[name]):
-                plane, old = values[:, index : index + 1], planes[channel]
-                planes[channel] = plane if old is None else old + plane
-        zero = torch.zeros_like(pasted["nose"][:, :1])
-        parts = torch.cat([zero if plane is None else plane for plane in planes], dim=1)
+            pasted.append(paste(values, theta[:, list(PARTS).index(name)], size))
+        parts = F.conv2d(torch.cat(pasted, dim=1), self.class_of_plane)
         if self.residual:
+            if coarse_logits.shape[-1] == side:
+                return coarse_logits + parts
             # Half-pixel centres: the coarse stage's strides keep pixel areas, not corner pixels.
             return F.interpolate(coarse_logits, size=size, mode="bilinear") + parts
         # Background is what no part claims; parts that overlap share.

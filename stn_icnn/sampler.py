@@ -37,10 +37,10 @@ def _line(size: int, like: Tensor) -> Tensor:
 
 def _grid(scale: Tensor, offset: Tensor, size: tuple[int, int]) -> Tensor:
     height, width = size
-    x = scale[:, 0, None] * _line(width, scale) + offset[:, 0, None]
-    y = scale[:, 1, None] * _line(height, scale) + offset[:, 1, None]
-    shape = (-1, height, width)
-    return torch.stack([x[:, None, :].expand(shape), y[:, :, None].expand(shape)], dim=-1)
+    y, x = torch.meshgrid(_line(height, scale), _line(width, scale), indexing="ij")
+    # The unit grid is a constant of a compiled network, which then stacks and broadcasts nothing.
+    unit = torch.stack([x, y], dim=-1)
+    return unit * scale[:, None, None, :] + offset[:, None, None, :]
 
 
 def crop(image: Tensor, theta: Tensor, size: tuple[int, int], mode: str = "bilinear") -> Tensor:

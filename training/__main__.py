@@ -49,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
         help="folder that holds the sets' folders; may be given again",
     )
     fit_parser.add_argument("--out", required=True, type=Path, help="folder for weights, state and logs")
+    fit_parser.add_argument(
+        "--init", type=Path, metavar="FILE", help="weights to start from, where names and shapes agree"
+    )
     fit_parser.add_argument("--pack", type=Path, help="file of packed faces that several runs share")
     fit_parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     fit_parser.add_argument(
@@ -110,6 +113,7 @@ def _fit(args: argparse.Namespace) -> None:
         precision=choose_precision(args.precision, args.device),
         workers=args.workers,
         pack=args.pack,
+        init=args.init,
         settings_text="\n".join([path.read_text(), *args.set]),
     )
     if args.threads:

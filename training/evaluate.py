@@ -180,10 +180,10 @@ def _probabilities(network: STNiCNN, crops: Tensor, stages: str, theta: Tensor |
     if stages == "all":
         return torch.as_tensor(network(crops))
     image = network.normalise(crops)
-    logits = network.parse_coarse(image)
+    coarse = network.parse_coarse(image)
+    logits = coarse.logits
     if theta is not None:
-        parts = network.parse_parts(image, network.probabilities(logits), theta)
-        logits = network.compose(logits, theta, parts)
+        logits = network.compose(logits, theta, network.parse_parts(image, coarse, theta))
     return torch.softmax(logits, dim=1)
 
 

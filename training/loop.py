@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from stn_icnn.checkpoint import save_checkpoint
+from stn_icnn.checkpoint import load_network, read_checkpoint, save_checkpoint
+from stn_icnn.icnn import ICNNOutput
 from stn_icnn.network import STNiCNN, place
 from training.data import AugmentedFaces, Faces, Keys, Pack, batches, find_folder, load_faces, pack_faces
 from training.evaluate import evaluate_network
@@ -39,6 +40,7 @@ class Run:
         precision: "fp32", or "bf16": iCNNs in bfloat16, everything else in float32.
         workers: processes that augment.
         pack: file of packed faces to share between runs; None for one in `out`.
+        init: weights to start from where names and shapes agree; None for random ones.
         settings_text: the settings file as read, kept in the state.
     """
 
@@ -49,6 +51,7 @@ class Run:
     precision: str = "fp32"
     workers: int = 1
     pack: Path | None = None
+    init: Path | None = None
     settings_text: str = ""
     progress: Progress = field(default_factory=Progress)
 
@@ -68,11 +71,11 @@ def choose_precision(asked: str, device: str) -> str:
 def _halve(network: STNiCNN, device: str) -> None:
     """Let the iCNNs, nearly all of the work, compute in bfloat16; theta and losses keep float32."""
 
-    def halved(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-        def run(image: Tensor) -> Tensor:
+    def halved(forward: Callable[[Tensor], ICNNOutput]) -> Callable[[Tensor], ICNNOutput]:
+        def run(image: Tensor) -> ICNNOutput:
             with torch.autocast(device, torch.bfloat16):
-                logits = forward(image)
-            return logits.float()
+                logits, features = forward(image)
+            return ICNNOutput(logits.float(), features.float())
 
         return run
 
@@ -84,6 +87,7 @@ def fit(run: Run) -> Path:
     """Train, or go on where the state in `run.out` stands; return the weights file.
 
     Raises:
+        CheckpointError: if the weights to start from can't be read.
         DataError: if the data is bad, before anything is trained.
         StateError: if `run.out` holds a state of other settings or a damaged one.
     """
@@ -91,6 +95,9 @@ def fit(run: Run) -> Path:
     config = settings.network
     torch.manual_seed(settings.seed)
     network = place(STNiCNN(config), run.device)
+    if run.init is not None:
+        total = len(network.state_dict())
+        print(f"{run.init}: {_start_from(network, run.init)} of {total} tensors taken", flush=True)
     if run.precision == "bf16":
         _halve(network, run.device)
     average = Average(network, settings.average)
@@ -119,6 +126,15 @@ def fit(run: Run) -> Path:
             _fit_phase(run, network, average, pack, val, moments, log)
             moments = {}
     return run.out / f"{config.name}.safetensors"
+
+
+def _start_from(network: STNiCNN, weights: Path) -> int:
+    """Copy the weights whose names and shapes agree; return how many do."""
+    known = load_network(read_checkpoint(weights)).state_dict()
+    own = network.state_dict()
+    taken = {key: value for key, value in known.items() if key in own and own[key].shape == value.shape}
+    network.load_state_dict(own | taken)
+    return len(taken)
 
 
 class Average:

@@ -37,19 +37,20 @@ def phase_loss(phase: str, network: STNiCNN, tools: LabelTools) -> Callable[[Ten
         return segmentation_loss(logits, tools.channels(label, side), tools.objective)
 
     def coarse(image: Tensor, label: Tensor) -> Tensor:
-        return coarse_loss(network.parse_coarse(image), label)
+        return coarse_loss(network.parse_coarse(image).logits, label)
 
     def localizer(image: Tensor, label: Tensor) -> Tensor:
         with torch.no_grad():
-            probabilities = network.probabilities(network.parse_coarse(image))
+            probabilities = network.parse_coarse(image).probabilities
         return F.smooth_l1_loss(network.localizer(probabilities), tools.theta(label), beta=0.05)
 
     def parts(image: Tensor, label: Tensor) -> Tensor:
         theta = tools.theta(label)
         with torch.no_grad():
-            logits = network.parse_coarse(image)
-        found = network.parse_parts(image, network.probabilities(logits), theta)
-        parsing = Parsing(logits, theta, found, network.compose(logits, theta, found, COMPOSED_SIZE))
+            coarse = network.parse_coarse(image)
+        found = network.parse_parts(image, coarse, theta)
+        composed = network.compose(coarse.logits, theta, found, COMPOSED_SIZE)
+        parsing = Parsing(coarse.logits, theta, found, composed)
         return tools.part_loss(parsing, tools.channels(label))
 
     def end_to_end(image: Tensor, label: Tensor) -> Tensor:

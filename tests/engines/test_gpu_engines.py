@@ -21,7 +21,7 @@ from engines.parity import sample_crops
 from engines.tensorrt import unconverted
 from stn_icnn.checkpoint import Checkpoint, load_network
 from stn_icnn.config import NAMED
-from stn_icnn.network import STNiCNN
+from stn_icnn.network import Parsing, STNiCNN
 from tests.conftest import make_network, tiny_config
 
 GPU = Gpu("Test GPU", "9.0")
@@ -115,8 +115,13 @@ def test_every_operator_is_one_that_tensorrt_converts(name: str) -> None:
 
 def test_an_operator_that_it_does_not_convert_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     network = make_network(tiny_config())
-    real: Callable[..., torch.Tensor] = network.parse_coarse
-    monkeypatch.setattr(network, "parse_coarse", lambda image: torch.cummax(real(image), dim=1)[0])
+    real: Callable[..., Parsing] = network.parse
+
+    def strange(image: torch.Tensor) -> Parsing:
+        parsing = real(image)
+        return parsing._replace(logits=torch.cummax(parsing.logits, dim=1)[0])
+
+    monkeypatch.setattr(network, "parse", strange)
     assert unconverted(network) == ["cummax.default"]
 
 

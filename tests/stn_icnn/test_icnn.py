@@ -18,18 +18,18 @@ def test_the_papers_stage_1_has_its_published_parameters() -> None:
 def test_the_papers_body_keeps_the_resolution_even_where_rows_are_odd(side: int) -> None:
     network = ICNN(ICNNConfig(), classes=2).eval()
     with torch.no_grad():
-        assert network(torch.zeros(1, 3, side, side)).shape == (1, 2, side, side)
+        assert network(torch.zeros(1, 3, side, side)).logits.shape == (1, 2, side, side)
 
 
 def test_stride_2_halves_the_output() -> None:
     network = ICNN(ICNNConfig((4, 6, 8), 2, 3, 1, (3, 1), "relu", residual=True), classes=5).eval()
     with torch.no_grad():
-        assert network(torch.zeros(2, 3, 64, 48)).shape == (2, 5, 32, 24)
+        assert network(torch.zeros(2, 3, 64, 48)).logits.shape == (2, 5, 32, 24)
 
 
 def test_interlinks_let_every_row_reach_the_output() -> None:
     network = ICNN(ICNNConfig((4, 4, 4), 1, 3, 1, (3, 1), "relu"), classes=2)
-    network(torch.rand(2, 3, 32, 32)).sum().backward()
+    network(torch.rand(2, 3, 32, 32)).logits.sum().backward()
     for stem in network.stem:
         gradient = next(iter(stem.parameters())).grad
         assert gradient is not None
@@ -44,7 +44,9 @@ def test_fine_rows_run_at_a_quarter_and_their_logits_come_at_a_half() -> None:
     rows: list[torch.Size] = []
     network.interlinks[0].register_forward_hook(lambda _, __, out: rows.extend(row.shape for row in out))
     with torch.no_grad():
-        assert network(torch.zeros(2, 3, 64, 48)).shape == (2, 5, 32, 24)
+        out = network(torch.zeros(2, 3, 64, 48))
+    assert out.logits.shape == (2, 5, 32, 24)
+    assert out.features.shape == (2, 4, 16, 12)
     assert [tuple(row[1:]) for row in rows] == [(4, 16, 12), (6, 8, 6), (8, 4, 3)]
     assert network.head[1].weight.shape == (5, 7, 1, 1), "the head is as wide as asked"
 
@@ -53,15 +55,15 @@ def test_fine_logits_see_detail_that_the_rows_cannot() -> None:
     torch.manual_seed(0)
     network = ICNN(FINE, classes=3)
     image = torch.rand(2, 3, 64, 64)
-    network(image).square().mean().backward()
+    network(image).logits.square().mean().backward()
     fine = next(iter(network.fine_head.parameters()))
     assert fine.grad is not None
     assert fine.grad.abs().sum() > 0
     network.eval()
     with torch.no_grad():
-        before = network(image)
+        before = network(image).logits
         fine.zero_()
-        assert not torch.allclose(before, network(image), atol=1e-4)
+        assert not torch.allclose(before, network(image).logits, atol=1e-4)
 
 
 def test_rows_that_are_not_linked_do_not_see_each_other() -> None:

@@ -8,7 +8,7 @@ import torch
 
 from stn_icnn.config import NAMED, PAPER, PARTS, REALTIME, NetworkConfig
 from stn_icnn.icnn import ICNNConfig
-from stn_icnn.network import STNiCNN
+from stn_icnn.network import Coarse, STNiCNN
 from tests.conftest import make_network, tiny_config
 
 KINDS = [("residual", "moments"), ("replace", "conv")]
@@ -71,19 +71,21 @@ def test_gradients_reach_the_coarse_stage_through_the_sampler_alone() -> None:
 def test_no_gradient_reaches_the_coarse_stage_once_theta_is_cut() -> None:
     network = make_network(tiny_config("replace", "conv"))
     image = network.normalise(crops(2))
-    logits = network.parse_coarse(image)
-    theta = network.localizer(torch.softmax(logits, dim=1)).detach()
-    parts = network.parse_parts(image, logits.detach(), theta)
+    coarse = network.parse_coarse(image)
+    theta = network.localizer(coarse.probabilities).detach()
+    parts = network.parse_parts(image, Coarse(*(each.detach() for each in coarse)), theta)
     sum(part.sum() for part in parts.values()).backward()  # type: ignore[union-attr]
     assert next(network.coarse.parameters()).grad is None
 
 
 @pytest.mark.parametrize("pair", [("l_eye", "r_eye"), ("l_brow", "r_brow")])
-def test_a_right_part_is_the_left_net_on_the_mirrored_image(pair: tuple[str, str]) -> None:
-    network = make_network(tiny_config())
+@pytest.mark.parametrize("features", [False, True])
+def test_a_right_part_is_the_left_net_on_the_mirrored_image(pair: tuple[str, str], features: bool) -> None:
+    network = make_network(replace(tiny_config(), features=features))
     left, right = pair
     image = network.normalise(crops(1))
-    coarse = torch.softmax(torch.randn(1, 19, 16, 16), dim=1)
+    planes = torch.softmax(torch.randn(1, 19, 16, 16), dim=1)
+    shown = torch.randn(1, 4, 16, 16)
     swap = list(range(19))
     for a, b in ((4, 5), (6, 7), (8, 9)):
         swap[a], swap[b] = b, a
@@ -94,10 +96,26 @@ def test_a_right_part_is_the_left_net_on_the_mirrored_image(pair: tuple[str, str
     mirrored[..., 0, 2] *= -1
     order = [list(PARTS).index(name) for name in ("r_brow", "l_brow", "r_eye", "l_eye", "nose", "mouth")]
     with torch.no_grad():
-        seen = network.parse_parts(image, coarse, theta)
-        other = network.parse_parts(image.flip(-1), coarse[:, swap].flip(-1), mirrored[:, order])
+        seen = network.parse_parts(image, Coarse(planes, planes, shown), theta)
+        coarse = Coarse(planes, planes[:, swap].flip(-1), shown.flip(-1))
+        other = network.parse_parts(image.flip(-1), coarse, mirrored[:, order])
     assert torch.allclose(seen[right], other[left].flip(-1), atol=1e-5)
     assert seen[right].std() > 0
+
+
+def test_parts_see_the_features_of_the_coarse_stage_where_asked() -> None:
+    def seen(features: bool) -> bool:
+        network = make_network(replace(tiny_config(), features=features))
+        image = network.normalise(crops(1))
+        coarse = network.parse_coarse(image)
+        theta = network.localizer(coarse.probabilities)
+        with torch.no_grad():
+            before = network.parse_parts(image, coarse, theta)["nose"]
+            changed = coarse._replace(features=coarse.features + 1.0)
+            return not torch.equal(before, network.parse_parts(image, changed, theta)["nose"])
+
+    assert seen(features=True)
+    assert not seen(features=False)
 
 
 def test_parts_correct_the_coarse_logits_only_where_they_are_pasted() -> None:
@@ -131,7 +149,7 @@ def test_without_part_nets_the_coarse_stage_is_all() -> None:
 def test_a_fine_coarse_stage_is_localised_at_half_its_resolution() -> None:
     fine = ICNNConfig((4, 6, 8), 4, 3, 1, (3, 1), "relu", residual=True, fine=4)
     network = make_network(replace(tiny_config(), coarse_size=64, coarse=fine))
-    logits = network.parse_coarse(network.normalise(crops(2)))
-    assert logits.shape == (2, 19, 32, 32)
-    assert network.probabilities(logits).shape == (2, 19, 16, 16)
+    coarse = network.parse_coarse(network.normalise(crops(2)))
+    assert coarse.logits.shape == (2, 19, 32, 32)
+    assert coarse.probabilities.shape == (2, 19, 16, 16)
     assert network(crops(2)).shape == (2, 19, 32, 32)

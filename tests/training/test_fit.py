@@ -134,6 +134,25 @@ def test_entries_can_be_changed_on_the_command_line(
     assert main([*args, "--set", "sead = 1"]) == 2
 
 
+def test_a_run_can_start_from_other_weights(
+    face_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = fit_args(face_folder, tmp_path / "first")
+    coarse = "phases = [{name = 'coarse', epochs = 1, learning_rate = 1e-3, batch_size = 2}]"
+    assert main([*args, "--set", coarse]) == 0
+    first = tmp_path / "first" / "tiny.safetensors"
+    parts = "phases = [{name = 'parts', epochs = 1, learning_rate = 1e-3, batch_size = 2}]"
+    args = [*fit_args(face_folder, tmp_path / "second"), "--set", parts]
+    # Another localizer has other tensors: they keep their random start.
+    assert main([*args, "--set", "shape.localizer = 'moments'", "--init", str(first)]) == 0
+    assert "tensors taken" in capsys.readouterr().out
+    before, after = load_file(first), load_file(tmp_path / "second" / "tiny.safetensors")
+    assert torch.equal(before["coarse.head.1.weight"], after["coarse.head.1.weight"])
+    assert set(before) > set(after)
+    assert main([*args, "--init", str(tmp_path / "none.safetensors")]) == 1
+    assert "no such weights file" in capsys.readouterr().err
+
+
 def test_runs_can_share_a_pack(face_folder: Path, tmp_path: Path) -> None:
     pack = tmp_path / "faces.safetensors"
     for name in ("one", "two"):
