@@ -103,6 +103,7 @@ class ParsedFace:
         probabilities: (C, O, O) float32, summing to 1 over C.
         classes: class id of each channel.
         image_size: (height, width) of the image in pixels.
+        track_id: the same for the same person from frame to frame; 0 where nothing is followed.
     """
 
     detection: Detection
@@ -110,6 +111,7 @@ class ParsedFace:
     probabilities: Plane
     classes: tuple[int, ...]
     image_size: tuple[int, int]
+    track_id: int = 0
 
     @property
     def box(self) -> tuple[float, float, float, float]:
