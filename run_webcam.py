@@ -50,8 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--weights", type=Path, metavar="FILE", help="a .safetensors file (default: the shipped one)")
     add("--threads", type=int, metavar="N", help="CPU threads of the engine (default: one a core)")
     add("--max-faces", type=int, default=4, metavar="N", help="faces a frame, the largest (default: 4)")
+    add("--detect-every", type=int, default=5, metavar="N", help="frames between searches for faces (5)")
+    add("--smooth", type=float, default=0.75, metavar="S", help="steadiness, 0 (none) to 0.95 (0.75)")
     add("--max-frames", type=int, metavar="N", help="stop after so many frames")
     add("--stats", action="store_true", help="print the time of each stage at the end")
+    add("--stats-json", type=Path, metavar="FILE", help="write the times of each stage as JSON")
     return parser
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import cv2
 
@@ -15,13 +19,13 @@ from engines import EngineError, load_engine
 from realtime.config import RunConfig
 from realtime.detection import FaceDetector
 from realtime.errors import RealtimeError, tell
-from realtime.frames import DetectedFrame, Frame, ParsedFrame
-from realtime.parsing import parse_faces
 from realtime.pipeline import Pipeline, Report, Stage
 from realtime.quiet import native_chatter_hidden
 from realtime.rendering import Renderer
 from realtime.sinks import ContactSheetSink, NullSink, Sink, WindowSink, open_output
+from realtime.sinks.sink import check_writable, temporary_name
 from realtime.sources import SourceInfo, open_source
+from realtime.tracking import FaceTracker
 
 
 def run(config: RunConfig) -> int:
@@ -62,13 +66,8 @@ def _run(config: RunConfig) -> Report:
         undo.callback(detector.close)
         renderer = Renderer(config.parsed_effects, config.compare)
 
-        def detect(frame: Frame) -> DetectedFrame:
-            return DetectedFrame(frame, detector.detect(frame.image))
-
-        def parse(found: DetectedFrame) -> ParsedFrame:
-            return ParsedFrame(found.frame, parse_faces(found.frame.image, found.detections, engine))
-
-        stages = [Stage("detect", detect), Stage("parse", parse), Stage("render", renderer.render)]
+        tracker = FaceTracker(detector, engine, config.detect_every, config.smooth)
+        stages = [Stage("parse", tracker.update), Stage("render", renderer.render)]
         pipeline = Pipeline(source, stages, sinks, config.max_frames)
         with _stopping(pipeline):
             return pipeline.run()
@@ -76,6 +75,8 @@ def _run(config: RunConfig) -> Report:
 
 def _open_sinks(config: RunConfig, info: SourceInfo, undo: contextlib.ExitStack) -> list[Sink]:
     sinks: list[Sink] = []
+    if config.stats_json is not None:
+        check_writable(config.stats_json)
     if config.output is not None:
         sinks.append(open_output(config.output, info))
     if config.contact_sheet is not None:
@@ -112,6 +113,14 @@ def _tell(config: RunConfig, report: Report) -> None:
     print(f"{report.frames} frames in {report.seconds:.1f} s: {fps:.1f} fps{dropped}{stopped}")
     if config.stats:
         print(report.timing.table())
-    for path in (config.output, config.contact_sheet):
+    if config.stats_json is not None:
+        _write_json(config.stats_json, report.to_dict())
+    for path in (config.output, config.contact_sheet, config.stats_json):
         if path is not None and report.frames:
             print(f"wrote {path}")
+
+
+def _write_json(path: Path, data: dict[str, Any]) -> None:
+    temporary = temporary_name(path)
+    temporary.write_text(json.dumps(data, indent=1) + "\n")
+    os.replace(temporary, path)

@@ -27,6 +27,9 @@ class RunConfig:
         threads: CPU threads of the engine; None for one a core.
         max_faces: at most so many faces a frame.
         max_frames: stop after so many frames.
+        detect_every: frames from one search for new faces to the next.
+        smooth: how much of the past parsing is kept where nothing moves, 0 to 0.95.
+        stats_json: a file for the report.
         stats: print per-stage times at the end.
     """
 
@@ -43,14 +46,19 @@ class RunConfig:
     threads: int | None = None
     max_faces: int = 4
     max_frames: int | None = None
+    detect_every: int = 5
+    smooth: float = 0.75
+    stats_json: Path | None = None
     stats: bool = False
     parsed_effects: tuple[Effect, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
-        for name in ("threads", "max_faces", "max_frames"):
+        for name in ("threads", "max_faces", "max_frames", "detect_every"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name.replace('_', '-')} {value}: at least 1")
+        if not 0.0 <= self.smooth <= 0.95:
+            raise UsageError(f"--smooth {self.smooth:g}: from 0 (none) to 0.95")
         same = self.output is not None and self.contact_sheet is not None
         if same and self.output == self.contact_sheet:
             raise UsageError(f"{self.output}: --output and --contact-sheet are the same file")

@@ -53,11 +53,12 @@ class FaceDetector:
 
     def detect(self, image: Image) -> tuple[Detection, ...]:
         """Return the faces of an image (H, W, 3) uint8 RGB, largest first."""
-        faces = self._search(image) or self._search_close(image)
+        faces = self.search(image) or self._search_close(image)
         faces.sort(key=lambda face: face.area, reverse=True)
         return tuple(faces[: self.max_faces])
 
-    def _search(self, image: Image) -> list[Detection]:
+    def search(self, image: Image) -> list[Detection]:
+        """Return what one pass of the model finds in an image (H, W, 3) uint8 RGB, in no order."""
         # On an array that is not contiguous mediapipe finds nothing, without a word.
         picture = self._image(image_format=self._format, data=np.ascontiguousarray(image))
         with self._lock:
@@ -82,7 +83,7 @@ class FaceDetector:
         x, y = small_width // 2, small_height // 2
         padded = cv2.copyMakeBorder(small, y, y, x, x, cv2.BORDER_CONSTANT)
         back = (width / small_width, height / small_height)
-        return [_moved(face, (x, y), back) for face in self._search(np.asarray(padded, np.uint8))]
+        return [_moved(face, (x, y), back) for face in self.search(np.asarray(padded, np.uint8))]
 
     def close(self) -> None:
         """Free the detector."""

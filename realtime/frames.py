@@ -1,4 +1,4 @@
-"""What flows through the pipeline: Frame -> DetectedFrame -> ParsedFrame -> RenderedFrame.
+"""What flows through the pipeline: Frame -> ParsedFrame -> RenderedFrame.
 
 Result and frame never part: each type carries the one before, so that a mask is always drawn on the
 frame it was computed from. Images are shared between the types and must not be written to.
@@ -225,14 +225,6 @@ class ParsedFace:
         size = (columns.stop - columns.start, rows.stop - rows.start)
         warped = cv2.warpAffine(plane, matrix, size, flags=cv2.INTER_LINEAR)
         return np.asarray(warped, plane.dtype)
-
-
-@dataclass(frozen=True, slots=True)
-class DetectedFrame:
-    """A frame and the faces found in it, largest first."""
-
-    frame: Frame
-    detections: tuple[Detection, ...]
 
 
 @dataclass(frozen=True, slots=True)

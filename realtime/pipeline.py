@@ -56,6 +56,17 @@ class Report:
     stopped: bool = False
     timing: Timing = field(default_factory=Timing)
 
+    @property
+    def drop_rate(self) -> float:
+        """Return the share of captured frames that were dropped, 0 to 1."""
+        return self.dropped / max(1, self.frames + self.dropped)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON-ready data; see `Timing.summary`."""
+        counts = {"frames": self.frames, "dropped": self.dropped, "drop_rate": round(self.drop_rate, 4)}
+        run = {"seconds": round(self.seconds, 3), "stopped": self.stopped}
+        return counts | run | self.timing.summary()
+
 
 class Pipeline:
     """Runs source -> stages -> sinks once.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -40,15 +42,35 @@ class Timing:
         with self._lock:
             self.latency.append(time.monotonic() - captured_at)
 
-    def table(self) -> str:
-        """Return a table of medians and 95th percentiles in milliseconds, a stage a line."""
-        lines = [f"{'stage':10s} {'p50 ms':>8s} {'p95 ms':>8s} {'wait p50':>9s}"]
+    def summary(self) -> dict[str, Any]:
+        """Return percentiles in milliseconds, ready for JSON.
+
+        Returns:
+            "stages": by stage, its "service" and "wait"; "latency": capture to sink, None where no
+            frame arrived. Each is a mapping of "p50", "p95" and "p99".
+        """
         with self._lock:
-            for stage, service in self.service.items():
-                middle, high = np.percentile(service, [50, 95]) * 1e3
-                wait = float(np.median(self.wait[stage])) * 1e3
-                lines.append(f"{stage:10s} {middle:8.1f} {high:8.1f} {wait:9.1f}")
-            if self.latency:
-                middle, high = np.percentile(self.latency, [50, 95]) * 1e3
-                lines.append(f"{'latency':10s} {middle:8.1f} {high:8.1f}")
+            stages = {
+                stage: {"service": _percentiles(service), "wait": _percentiles(self.wait[stage])}
+                for stage, service in self.service.items()
+            }
+            return {"stages": stages, "latency": _percentiles(self.latency) if self.latency else None}
+
+    def table(self) -> str:
+        """Return a table of percentiles in milliseconds, a stage a line."""
+        lines = [f"{'stage':10s} {'p50 ms':>8s} {'p95 ms':>8s} {'p99 ms':>8s} {'wait p50':>9s}"]
+        summary = self.summary()
+        for stage, times in summary["stages"].items():
+            lines.append(f"{stage:10s} {_row(times['service'])} {times['wait']['p50']:9.1f}")
+        if summary["latency"]:
+            lines.append(f"{'latency':10s} {_row(summary['latency'])}")
         return "\n".join(lines)
+
+
+def _percentiles(seconds: Iterable[float]) -> dict[str, float]:
+    values = np.percentile(list(seconds), [50, 95, 99]) * 1e3
+    return {name: round(float(value), 3) for name, value in zip(("p50", "p95", "p99"), values, strict=True)}
+
+
+def _row(percentiles: dict[str, float]) -> str:
+    return " ".join(f"{value:8.1f}" for value in percentiles.values())

@@ -63,7 +63,7 @@ def test_a_face_that_fills_the_picture_is_found_where_it_is(detector: FaceDetect
     import cv2
 
     close = np.asarray(cv2.resize(portrait[80:160, 185:265], (640, 640)), np.uint8)
-    assert detector._search(close) == [], "the plain search overlooks it"
+    assert detector.search(close) == [], "the plain search overlooks it"
     (face,) = detector.detect(close)
     assert face.right_eye == pytest.approx((8 * (203 - 185), 8 * (102 - 80)), abs=40)
     assert face.left_eye == pytest.approx((8 * (247 - 185), 8 * (103 - 80)), abs=40)

@@ -1,0 +1,108 @@
+"""Anchors: where eyes, mouth and nose of a parsed face lie; they say where its next crop goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from realtime.alignment import Alignment, Matrix, align
+from realtime.frames import Detection, Plane
+from stn_icnn.labels import CLASS_ID
+
+Points = npt.NDArray[np.float64]
+
+_PARTS = (("r_eye",), ("l_eye",), ("u_lip", "mouth", "l_lip"), ("nose",))
+# Least sum of squared probabilities, in shares of the crop, for which a part's centre is believed: a
+# sixth of what an open eye or thin lips have.
+_LEAST = (4e-4, 4e-4, 1e-3, 2e-3)
+
+
+# How far, in sides of the crop, a part is looked for from where it is expected (standard deviation of a
+# soft window): a neighbour's eyes must not pull.
+_REACH = 0.12
+
+
+def find_anchors(
+    probabilities: Plane, classes: Sequence[int], alignment: Alignment, expected: Points
+) -> Points:
+    """Return the centres of right eye, left eye, mouth and nose, by the parsing.
+
+    Args:
+        probabilities: (C, O, O) float32.
+        classes: class id of each channel.
+        alignment: of the crop that was parsed.
+        expected: (4, 2) where they are thought to be, in pixels of the image; NaN where nobody knows.
+
+    Returns:
+        (4, 2) float64, x and y in pixels of the image; NaN for a part that isn't seen.
+    """
+    side = probabilities.shape[-1]
+    line = np.arange(side, dtype=np.float64)
+    to_crop = alignment.to_crop(side)
+    places = expected @ to_crop[:, :2].T + to_crop[:, 2]
+    found = np.full((4, 2), np.nan)
+    for row, (names, least) in enumerate(zip(_PARTS, _LEAST, strict=True)):
+        channels = [classes.index(CLASS_ID[name]) for name in names if CLASS_ID[name] in classes]
+        plane = probabilities[channels].sum(axis=0)
+        # Squared, so that a haze far from the part doesn't pull.
+        weight = plane * plane
+        if not np.isnan(places[row, 0]):
+            x, y = np.exp(-0.5 * ((line - places[row][:, None]) / (_REACH * side)) ** 2)
+            weight = weight * np.outer(y, x)
+        mass = float(weight.sum())
+        if mass > least * side * side:
+            found[row] = (weight.sum(axis=0) @ line / mass, weight.sum(axis=1) @ line / mass)
+    return found @ alignment.to_image(side)[:, :2].T + alignment.to_image(side)[:, 2]
+
+
+def detected_anchors(detection: Detection) -> Points:
+    """Return a detection's anchors (4, 2); the nose, which it has not, is NaN."""
+    eyes_and_mouth = (detection.right_eye, detection.left_eye, detection.mouth)
+    return np.array([*eyes_and_mouth, (np.nan, np.nan)], np.float64)
+
+
+def complete(anchors: Points, before: Points) -> Points:
+    """Fill in anchors that aren't seen: they are thought to have moved with those that are.
+
+    Args:
+        anchors: (4, 2), NaN where not seen.
+        before: (4, 2) of the frame before; its nose may be NaN.
+
+    Returns:
+        (4, 2); what neither knows stays NaN.
+    """
+    seen = ~np.isnan(anchors[:, 0])
+    common = seen & ~np.isnan(before[:, 0])
+    filled = anchors.copy()
+    missing = ~seen
+    if not missing.any():
+        return filled
+    matrix = similarity(before[common], anchors[common])
+    filled[missing] = before[missing] @ matrix[:, :2].T + matrix[:, 2]
+    return filled
+
+
+def similarity(before: Points, after: Points) -> Matrix:
+    """Return the (2, 3) map by shift, turn and scale that best (least squares) brings points to others.
+
+    Args:
+        before: (n, 2); of none the map is the identity, of one a shift.
+        after: (n, 2).
+    """
+    if not len(before):
+        return np.eye(2, 3)
+    old, new = before.mean(axis=0), after.mean(axis=0)
+    # As complex numbers, turn and scale are one factor.
+    x, y = (before - old) @ (1.0, 1j), (after - new) @ (1.0, 1j)
+    spread = float((x * x.conj()).real.sum())
+    factor = complex(x.conj() @ y) / spread if spread > 1e-9 else complex(1.0)
+    turn = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
+    return np.column_stack([turn, new - turn @ old])
+
+
+def align_to(anchors: Points) -> Alignment:
+    """Return the face crop of anchors whose eyes and mouth are known."""
+    right_eye, left_eye, mouth = ((float(x), float(y)) for x, y in anchors[:3])
+    return align(right_eye, left_eye, mouth)

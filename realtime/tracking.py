@@ -1,0 +1,207 @@
+"""Faces followed from frame to frame: one identity each, a steady crop, the detector only when needed.
+
+Between detections a face's crop follows its own parsing: where eyes and mouth were parsed last says where to
+look now. The detector looks for new faces every few frames, and at once after a cut or when a face is lost.
+A parsing always comes from the very frame that it is drawn on; what isn't seen in a frame isn't shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engines import Engine
+from realtime.anchors import Points, align_to, complete, detected_anchors, find_anchors
+from realtime.cuts import CutDetector
+from realtime.detection import FaceDetector
+from realtime.frames import Detection, Frame, Image, ParsedFace, ParsedFrame, Plane
+from realtime.parsing import NOSE_SHARE, SURE_SCORE, nose_share, parse_crops
+from realtime.smoothing import CropSmoother, ParsingSmoother, distance
+from realtime.tracks import Track, appearance, associate, lies_on, same_place, unlikeness
+from realtime.views import further_views
+
+# A face that lies this far, in sides, from where its crop was laid is cut out and parsed once more.
+AGAIN = 0.12
+# A lost face keeps its identity for so long.
+MEMORY_SECONDS = 1.5
+# After a longer gap between frames nothing is carried on.
+GAP_SECONDS = 1.0
+# A face already followed counts as so much larger when the largest are chosen: equals don't alternate.
+_KEPT = 1.2
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """What the newest frame shows of a track.
+
+    Attributes:
+        track: whose face it is.
+        face: its parsing.
+        crop: (S, S, 3) uint8 RGB, what was parsed.
+        anchors: (4, 2) where it lies, in pixels.
+        off: how far that is from the crop, in sides.
+        looks: see `appearance`.
+        is_face: it looks like a face at all.
+    """
+
+    track: Track
+    face: ParsedFace
+    crop: Image
+    anchors: Points
+    off: float
+    looks: Plane
+    is_face: bool
+
+
+class FaceTracker:
+    """Finds, follows and parses the faces of a sequence of frames; not for several threads at once.
+
+    Args:
+        detector: see `FaceDetector`; its `max_faces` is the limit here too.
+        engine: see `engines.Engine`.
+        every: frames from one search for new faces to the next, at least 1.
+        smoothing: see `ParsingSmoother.strength`.
+    """
+
+    def __init__(
+        self, detector: FaceDetector, engine: Engine, every: int = 5, smoothing: float = 0.75
+    ) -> None:
+        self.detector, self.engine, self.every, self.smoothing = detector, engine, every, smoothing
+        self._named = 0
+        self._views = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all faces, as at a cut; identities are not used again."""
+        self._tracks: list[Track] = []
+        self._cut = CutDetector()
+        self._time: float | None = None
+        self._since = 0
+
+    def update(self, frame: Frame) -> ParsedFrame:
+        """Return the faces of a frame, largest first; frames come in order of time."""
+        image, now = frame.image, float(frame.time)
+        gap = self._time is not None and not 0.0 < now - self._time <= GAP_SECONDS
+        if self._cut(image) or gap:
+            self._tracks, self._since = [], 0
+        self._time = now
+        searched = self._since % self.every == 0 or not self._shown()
+        if searched:
+            self._search(image, now)
+        self._since += 1
+        sights = self._look(image, self._shown(), now)
+        if not searched and not all(sight.is_face for sight in sights):
+            sights = self._look_again(image, sights, now)
+        faces = self._settle(sights, now)
+        self._tracks = [track for track in self._tracks if not track.lost or _remembered(track, now)]
+        return ParsedFrame(frame, tuple(sorted(faces, key=lambda face: -face.alignment.side)))
+
+    def _shown(self) -> list[Track]:
+        """Return the tracks to look at: the largest that are not lost; the others are lost from now on."""
+        shown = [track for track in self._tracks if not track.lost]
+        shown.sort(key=lambda track: -track.side * (_KEPT if track.looks is not None else 1.0))
+        for track in shown[self.detector.max_faces :]:
+            track.lost = True
+        return shown[: self.detector.max_faces]
+
+    def _search(self, image: Image, now: float) -> None:
+        """Search for faces in the whole frame and in one further view of it, in turns."""
+        detections = list(self.detector.detect(image))
+        views = further_views(*image.shape[:2])
+        view = views[self._views % len(views)]
+        self._views += 1
+        for face in map(view.back, self.detector.search(view.cut(image))):
+            anchors = detected_anchors(face)
+            if view.holds(face) and not any(same_place(anchors, detected_anchors(d)) for d in detections):
+                # What only this view shows is doubtful: it must show a nose.
+                detections.append(replace(face, score=min(face.score, SURE_SCORE - 0.01)))
+        looks = [appearance(align_to(detected_anchors(d)).crop(image, 64)) for d in detections]
+        matched = associate(detections, looks, self._tracks, now)
+        for index, detection in enumerate(detections):
+            if index in matched:
+                matched[index].detected(detection, now)
+            elif not self._taken(detection, now):
+                self._named += 1
+                smoother = ParsingSmoother(self.smoothing)
+                self._tracks.append(Track(self._named, detection, detected_anchors(detection), now, smoother))
+
+    def _taken(self, detection: Detection, now: float) -> bool:
+        """Say whether a detection lies on a face that is followed already: a second, worse look at it."""
+        anchors = detected_anchors(detection)
+        return any(lies_on(anchors, track.expected(now)) for track in self._tracks if not track.lost)
+
+    def _look(self, image: Image, tracks: Sequence[Track], now: float) -> list[_Sight]:
+        """Parse tracks where they are expected, and once more those that turn out to lie elsewhere."""
+        sights = self._parse(image, tracks, [track.expected(now) for track in tracks], now)
+        off = [index for index, sight in enumerate(sights) if sight.is_face and sight.off > AGAIN]
+        for index in off:
+            # The crop goes there at once.
+            tracks[index].crop = CropSmoother()
+        moved = self._parse(image, [tracks[i] for i in off], [sights[i].anchors for i in off], now)
+        for index, sight in zip(off, moved, strict=True):
+            sights[index] = sight
+        return sights
+
+    def _parse(
+        self, image: Image, tracks: Sequence[Track], expected: Sequence[Points], now: float
+    ) -> list[_Sight]:
+        """Parse tracks whose anchors are thought to be at `expected`."""
+        alignments = [
+            track.crop(align_to(points), now - track.seen)
+            for track, points in zip(tracks, expected, strict=True)
+        ]
+        detections = [track.detection for track in tracks]
+        faces, crops = parse_crops(image, detections, alignments, self.engine)
+        return list(map(_sight, tracks, faces, crops, expected))
+
+    def _look_again(self, image: Image, sights: Sequence[_Sight], now: float) -> list[_Sight]:
+        """Search out of turn, as a face was lost, and look at what was found."""
+        for sight in sights:
+            sight.track.lost |= not sight.is_face
+        self._search(image, now)
+        good = [sight for sight in sights if sight.is_face]
+        known = {sight.track.track_id for sight in good}
+        return good + self._look(image, [t for t in self._shown() if t.track_id not in known], now)
+
+    def _settle(self, sights: Sequence[_Sight], now: float) -> list[ParsedFace]:
+        """Take note of what was seen; where two tracks see one face, it is the one that it looks like."""
+        kept: list[_Sight] = []
+        # A new track comes last: it looks like itself whatever it is.
+        order = sorted(sights, key=lambda one: (one.track.looks is None, unlikeness(one.looks, one.track)))
+        for sight in order:
+            double = any(same_place(sight.anchors, other.anchors) for other in kept)
+            if sight.is_face and not double:
+                kept.append(sight)
+            else:
+                sight.track.lost = True
+        return [self._steadied(sight, now) for sight in kept]
+
+    def _steadied(self, sight: _Sight, now: float) -> ParsedFace:
+        track, face = sight.track, sight.face
+        seconds = now - track.seen
+        planes = track.parsing(face.probabilities, sight.crop, face.alignment, seconds)
+        track.follow(sight.anchors, sight.looks, now)
+        return replace(face, detection=track.detection, probabilities=planes, track_id=track.track_id)
+
+
+def _sight(track: Track, face: ParsedFace, crop: Image, expected: Points) -> _Sight:
+    found = find_anchors(face.probabilities, face.classes, face.alignment, expected)
+    parts = int((~np.isnan(found[:, 0])).sum())
+    anchors = complete(found, expected)
+    off = distance(align_to(anchors), face.alignment)
+    return _Sight(track, face, crop, anchors, off, appearance(crop), _is_face(track, face, parts))
+
+
+def _is_face(track: Track, face: ParsedFace, parts: int) -> bool:
+    """Say whether a track's parsing, with so many anchors seen, is one of a face."""
+    if track.looks is not None:
+        # It was one a frame ago: half a nose will do, as where a hand passes.
+        return parts >= 2 and nose_share(face) > 0.5 * NOSE_SHARE
+    return track.detection.score >= SURE_SCORE or (parts >= 2 and nose_share(face) > NOSE_SHARE)
+
+
+def _remembered(track: Track, now: float) -> bool:
+    """Say whether a lost track may come back: not one that was never shown."""
+    return track.looks is not None and now - track.seen <= MEMORY_SECONDS

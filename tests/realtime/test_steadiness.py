@@ -1,0 +1,45 @@
+"""The real detector, engine and weights on the portrait: how still its masks hold."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from engines import load_engine
+from realtime.detection import FaceDetector
+from realtime.frames import Frame, Image
+from realtime.parsing import parse_faces
+from realtime.tracking import FaceTracker
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def changed(labels: list[Image]) -> float:
+    """Return how many pixels change their label from frame to frame."""
+    return float(np.mean([(one != other).sum() for one, other in pairwise(labels)]))
+
+
+def test_a_still_picture_with_sensor_noise_flickers_60_percent_less(portrait: Image) -> None:
+    rng = np.random.default_rng(0)
+    noisy = [
+        np.clip(portrait + rng.normal(0.0, 5.0, portrait.shape), 0, 255).astype(np.uint8) for _ in range(16)
+    ]
+    frames = [Frame(image, index, Fraction(index, 30), 0.0) for index, image in enumerate(noisy)]
+    engine, _ = load_engine()
+    detector = FaceDetector()
+    try:
+        plain = [parse_faces(f.image, detector.detect(f.image), engine)[0].label_map() for f in frames]
+        shown = {}
+        for smoothing in (0.0, 0.75):
+            tracker = FaceTracker(detector, engine, smoothing=smoothing)
+            shown[smoothing] = [tracker.update(frame).faces[0].label_map() for frame in frames]
+    finally:
+        detector.close()
+        engine.close()
+    assert changed(shown[0.0][4:]) < changed(plain), "a crop that rests is steadier already"
+    assert changed(shown[0.75][4:]) < 0.4 * changed(shown[0.0][4:])
+    whole = (plain[-1] == shown[0.75][-1]).mean()
+    assert whole > 0.98, "and the mask is the same"

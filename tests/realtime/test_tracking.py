@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from realtime.detection import FaceDetector
+from realtime.frames import Frame, ParsedFrame
+from realtime.tracking import FaceTracker
+from tests.realtime.scene import DARK, FAIR, ColourEngine, DrawnFace, ToldDetector, scene
+
+
+class Stage:
+    """A tracker among drawn faces; the detector sees all of them unless told otherwise."""
+
+    def __init__(self, every: int = 5, max_faces: int = 4, smoothing: float = 0.0) -> None:
+        self.detector, self.engine = ToldDetector(max_faces), ColourEngine()
+        self.tracker = FaceTracker(cast(FaceDetector, self.detector), self.engine, every, smoothing)
+        self.index = 0
+
+    def show(self, *faces: DrawnFace, found: list[DrawnFace] | None = None) -> ParsedFrame:
+        seen = list(faces) if found is None else found
+        self.detector.faces = [face.detection() for face in seen]
+        parsed = self.tracker.update(scene(list(faces), self.index))
+        self.index += 1
+        return parsed
+
+
+def ids(parsed: ParsedFrame) -> list[int]:
+    return [face.track_id for face in parsed.faces]
+
+
+def by_place(parsed: ParsedFrame) -> list[int]:
+    """Identities from left to right."""
+    faces = sorted(parsed.faces, key=lambda face: face.alignment.centre[0])
+    return [face.track_id for face in faces]
+
+
+def test_a_face_is_followed_by_its_parsing_between_detections() -> None:
+    stage = Stage(every=10)
+    for step in range(30):
+        face = DrawnFace(150 + 8 * step, 150 + step, 40 + step / 2, roll=step)
+        parsed = stage.show(face, found=[face] if step == 0 else [])
+        assert ids(parsed) == [1], step
+        crop, wanted = parsed.faces[0].alignment, face.detection()
+        assert np.hypot(*np.subtract(crop.centre, face.point(0.0, 0.1))) < 0.1 * crop.side, step
+        assert np.rad2deg(crop.roll) == pytest.approx(face.roll, abs=6), step
+        assert parsed.faces[0].detection.left_eye == pytest.approx(wanted.left_eye, abs=0.1 * crop.side)
+    assert stage.detector.asked == 3, "once every ten frames"
+
+
+def test_a_face_that_jumps_is_parsed_again_where_it_went() -> None:
+    stage = Stage(every=100)
+    stage.show(DrawnFace(200, 150))
+    stage.show(DrawnFace(200, 150))
+    calls = stage.engine.calls
+    (face,) = stage.show(DrawnFace(235, 150), found=[]).faces
+    assert stage.engine.calls == calls + 2
+    assert face.track_id == 1
+    assert face.alignment.centre[0] == pytest.approx(235, abs=4)
+
+
+def test_a_still_face_keeps_its_very_crop() -> None:
+    stage = Stage()
+    crops = {stage.show(DrawnFace(200, 150)).faces[0].alignment for _ in range(12)}
+    assert len(crops) <= 2, "the first is the detector's"
+
+
+def test_the_detector_rests_while_faces_are_followed_and_works_while_there_are_none() -> None:
+    stage = Stage(every=5)
+    for _ in range(10):
+        stage.show()
+    assert stage.detector.asked == 10
+    for _ in range(20):
+        stage.show(DrawnFace(200, 150))
+    assert stage.detector.asked <= 10 + 5
+
+
+def test_a_new_face_is_found_within_the_interval() -> None:
+    stage = Stage(every=4)
+    first, second = DrawnFace(150, 150), DrawnFace(450, 150)
+    for _ in range(5):
+        stage.show(first)
+    shown = [len(stage.show(first, second).faces) for _ in range(4)]
+    assert shown[-1] == 2
+    assert shown[0] == 1
+
+
+def test_a_face_that_left_is_not_shown_and_not_remembered_for_long() -> None:
+    stage = Stage()
+    face = DrawnFace(200, 150)
+    for _ in range(6):
+        stage.show(face)
+    assert ids(stage.show()) == [], "never a stale mask"
+    for _ in range(10):
+        assert ids(stage.show()) == []
+    assert ids(stage.show(face)) == [1], "back within a second, it is the same"
+    for _ in range(60):
+        stage.show()
+    assert ids(stage.show(face)) == [2]
+
+
+def test_a_missed_detection_changes_nothing() -> None:
+    stage = Stage(every=1)
+    face = DrawnFace(200, 150)
+    stage.show(face)
+    for _ in range(10):
+        assert ids(stage.show(face, found=[])) == [1]
+
+
+def test_a_cut_forgets_everyone() -> None:
+    stage = Stage()
+    face = DrawnFace(200, 150)
+    for _ in range(4):
+        stage.show(face)
+    other = scene([face], stage.index)
+    rng = np.random.default_rng(0)
+    ground = np.repeat(np.repeat(rng.integers(0, 255, (9, 16, 3), dtype=np.uint8), 40, 0), 40, 1)
+    image = np.where(other.image == 90, ground, other.image)
+    parsed = stage.tracker.update(Frame(image, 4, other.time, 0.0))
+    assert ids(parsed) == [2]
+
+
+def test_a_gap_in_time_forgets_everyone() -> None:
+    stage = Stage()
+    stage.show(DrawnFace(200, 150))
+    later = replace(scene([DrawnFace(200, 150)]), time=Fraction(10))
+    assert ids(stage.tracker.update(later)) == [2]
+
+
+def test_identities_survive_a_crossing() -> None:
+    stage = Stage(every=3)
+    names: dict[str, set[int]] = {"fair": set(), "dark": set()}
+    for step in range(60):
+        # The dark face passes before the fair one and hides it for a while.
+        fair, dark = DrawnFace(200 + 4 * step, 150, skin=FAIR), DrawnFace(440 - 4 * step, 156, skin=DARK)
+        apart = abs(fair.x - dark.x)
+        found = [fair, dark] if apart > 60 else [dark]
+        parsed = stage.show(fair, dark, found=found)
+        if apart > 160:
+            assert len(parsed.faces) == 2, step
+            left, right = by_place(parsed)
+            names["fair" if fair.x < dark.x else "dark"].add(left)
+            names["dark" if fair.x < dark.x else "fair"].add(right)
+        elif apart < 30:
+            assert len(parsed.faces) == 1, "one face is seen, and one is shown"
+    assert all(len(each) == 1 for each in names.values()), names
+    assert names["fair"] != names["dark"]
+
+
+def test_only_the_largest_are_followed_and_equals_do_not_alternate() -> None:
+    stage = Stage(max_faces=2, every=2)
+    faces = [DrawnFace(100, 150, 30), DrawnFace(300, 150, 40), DrawnFace(520, 150, 39.5)]
+    shown = {tuple(sorted(ids(stage.show(*faces)))) for _ in range(12)}
+    assert len(shown) == 1
+    parsed = stage.show(*faces)
+    assert [round(face.alignment.centre[0] / 100) for face in parsed.faces] == [3, 5]
+
+
+def test_a_detection_without_a_face_is_never_shown() -> None:
+    stage = Stage()
+    ghost = DrawnFace(450, 150)
+    stage.detector.faces = [replace(ghost.detection(), score=0.55)]
+    parsed = stage.tracker.update(scene([], 0))
+    assert ids(parsed) == []
+
+
+def test_a_second_look_at_a_face_makes_no_second_identity() -> None:
+    stage = Stage(every=1)
+    face = DrawnFace(200, 150)
+    stage.show(face)
+    odd = replace(face, eyes=face.eyes * 0.5, x=face.x + 8)
+    for _ in range(5):
+        assert ids(stage.show(face, found=[face, odd])) == [1]
+
+
+def test_a_face_on_its_side_is_found_in_the_turned_frame() -> None:
+    stage = Stage()
+    lying = DrawnFace(320, 180, roll=90)
+    frame = scene([lying])
+    width = frame.image.shape[1]
+    # As the detector sees it in the frame turned by a quarter, counter-clockwise: upright.
+    upright = DrawnFace(180, width - 1 - 320)
+    stage.detector.turned = [upright.detection()]
+    parsed: ParsedFrame | None = None
+    for index in range(4):
+        parsed = stage.tracker.update(scene([lying], index))
+        if parsed.faces:
+            break
+    assert parsed is not None
+    (face,) = parsed.faces
+    assert np.rad2deg(face.alignment.roll) == pytest.approx(90, abs=5)
+
+
+def test_frames_and_results_never_part() -> None:
+    stage = Stage(smoothing=0.75)
+    for step in range(10):
+        face = DrawnFace(150 + 12 * step, 150)
+        parsed = stage.show(face)
+        labels = parsed.faces[0].label_map()
+        nose = np.argwhere(labels == 2).mean(axis=0)
+        assert nose[::-1] == pytest.approx(face.point(0.0, 0.55), abs=3), step
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_same_frames_give_the_same_faces(seed: int) -> None:
+    def once() -> list[Any]:
+        rng, stage = np.random.default_rng(seed), Stage(smoothing=0.75)
+        out: list[Any] = []
+        for _ in range(15):
+            faces = [DrawnFace(*rng.uniform((100, 100), (500, 200))) for _ in range(rng.integers(0, 3))]
+            parsed = stage.show(*faces)
+            out += [(face.track_id, face.alignment, face.probabilities.tobytes()) for face in parsed.faces]
+        return out
+
+    assert once() == once()
