@@ -28,9 +28,10 @@ def picture(values: Plane, rng: np.random.Generator, noise: float = 3.0) -> Imag
 
 
 def edge(at: float, side: int = 64) -> Plane:
-    """Class 1 right of `at`; a soft border, as a network gives."""
+    """Class 1 right of `at`; a soft border, as a network gives, a little slanted."""
     x = np.arange(side, dtype=np.float32)
-    return np.tile(np.clip(0.5 + (x - at) / 8.0, 0.0, 1.0), (side, 1)).astype(np.float32)
+    slant = np.linspace(-2.0, 2.0, side)[:, None]
+    return np.asarray(np.clip(0.5 + (x + slant - at) / 8.0, 0.0, 1.0), np.float32)
 
 
 def flips(labels: list[npt.NDArray[np.intp]]) -> float:
