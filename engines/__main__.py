@@ -69,7 +69,7 @@ def _build(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    from engines.export import eager
+    from engines.eager import eager
     from engines.parity import compare, sample_crops
     from engines.quantize import read_crops
     from stn_icnn.checkpoint import load_network
@@ -80,8 +80,7 @@ def _check(args: argparse.Namespace) -> None:
     crops = sample_crops(side) if args.faces is None else read_crops(args.faces, side, 100)
     parity = compare(engine.infer, eager(load_network(read_checkpoint(args.weights))), crops)
     print(f"{parity.faces} faces: {parity}")
-    precision = next(p for p in ("int8", "fp16", "fp32") if f", {p}" in engine.description)
-    parity.require(precision)
+    parity.require(engine.precision)
 
 
 def _clear(args: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -97,6 +98,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def precision(self) -> str:
+        """The numbers that it computes in: "fp32", "fp16" or "int8"."""
+        ...
+
+    @property
     def description(self) -> str:
         """What runs, on which device, at which precision: for one printed line."""
         ...
@@ -118,3 +124,37 @@ class Engine(Protocol):
     def close(self) -> None:
         """Free the network; a second call does nothing."""
         ...
+
+
+Infer = Callable[[Crops], Probabilities]
+
+
+class LockedEngine:
+    """An engine around a function that runs checked crops, one call at a time; the base of all of ours.
+
+    Args:
+        name: of the back-end, for errors.
+        spec: what goes in and comes out.
+        precision: see `Engine.precision`.
+        what: library and device, for `Engine.description`.
+        infer: (N, S, S, 3) uint8, contiguous -> (N, classes, O, O) float32, the caller's own.
+    """
+
+    def __init__(self, name: str, spec: EngineSpec, precision: str, what: str, infer: Infer) -> None:
+        self.spec, self.precision, self.description = spec, precision, f"{what}, {precision}"
+        self._name = name
+        self._lock = Lock()
+        self._infer: Infer | None = infer
+
+    def infer(self, crops: Crops) -> Probabilities:
+        """See `Engine.infer`."""
+        checked = self.spec.check(crops)
+        with self._lock:
+            if self._infer is None:
+                raise EngineError(f"the {self._name} engine is closed")
+            return self._infer(checked)
+
+    def close(self) -> None:
+        """Free the network; a second call does nothing."""
+        with self._lock:
+            self._infer = None

@@ -8,10 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from engines.cache import EngineCache, Entry, Key
-from engines.engine import Crops, EngineOptions, EngineUnavailable, Probabilities
+from engines.eager import eager
+from engines.engine import Crops, EngineOptions, EngineUnavailable, Infer
 from engines.parity import Parity, compare, sample_crops
 from stn_icnn.checkpoint import Checkpoint, add_files, load_network, save_checkpoint
 
@@ -20,23 +19,9 @@ if TYPE_CHECKING:
 
     from stn_icnn.network import STNiCNN
 
-Infer = Callable[[Crops], Probabilities]
 # Opset 20 is the first whose GridSample and Resize hold all that the network does.
 OPSET = 20
 MOST_FACES = 64
-
-
-def eager(network: STNiCNN) -> Infer:
-    """Return a function that runs a network as it is, on its own device."""
-    import torch
-
-    device = next(network.parameters()).device
-
-    def infer(crops: Crops) -> Probabilities:
-        with torch.inference_mode():
-            return np.asarray(network(torch.from_numpy(crops).to(device)).cpu().numpy(), np.float32)
-
-    return infer
 
 
 def export_program(network: STNiCNN, most: int = MOST_FACES) -> torch.export.ExportedProgram:
@@ -122,10 +107,12 @@ def obtain(
         return compare(run(folder), eager(network), sample_crops(network.config.input_size))
 
     cache = EngineCache(report=options.report)
+    if options.build:
+        return cache.obtain(key, build)
     found = cache.find(key)
-    if found is None and not options.build:
+    if found is None:
         raise EngineUnavailable(f"not compiled yet; python -m engines build --backend {key.backend}")
-    return found or cache.obtain(key, build)
+    return found
 
 
 def copy_checkpoint(checkpoint: Checkpoint, folder: Path, half: bool) -> Checkpoint:

@@ -21,6 +21,10 @@ class Gpu:
     name: str
     capability: str
 
+    def __str__(self) -> str:
+        """Return what compiled networks depend on."""
+        return f"{self.name}, compute capability {self.capability}"
+
 
 def find_gpu() -> Gpu:
     """Return the first NVIDIA GPU.

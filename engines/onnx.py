@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +17,11 @@ import numpy as np
 
 from engines.engine import (
     Crops,
-    EngineError,
     EngineOptions,
     EngineSpec,
     EngineUnavailable,
+    Infer,
+    LockedEngine,
     Probabilities,
 )
 from engines.gpu import Gpu, find_gpu
@@ -92,7 +92,7 @@ TENSORRT = Provider(
 RTX = Provider("NvTensorRTRTXExecutionProvider", "rtx", "pip install '.[rtx]'", options=_rtx_options)
 
 
-class OnnxEngine:
+class OnnxEngine(LockedEngine):
     """Runs a checkpoint by one execution provider of ONNX Runtime and no other."""
 
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions, provider: Provider = CPU) -> None:
@@ -101,60 +101,43 @@ class OnnxEngine:
             raise EngineUnavailable(f"onnxruntime is not installed; {provider.install}")
         gpu = find_gpu() if provider.gpu else None
         precision = options.choose(provider.backend, provider.precisions)
-        self.spec = EngineSpec.of(checkpoint.network)
-        self._lock = threading.Lock()
-        self._infer: Callable[[Crops], Probabilities] | None
-        self._infer = self._open(checkpoint, options, provider, precision, gpu)
+        infer = _open(checkpoint, options, provider, precision, gpu)
         version = importlib.import_module("onnxruntime").__version__
         where = gpu.name if gpu else f"CPU, {options.threads} threads"
-        self.description = f"ONNX Runtime {version} ({provider.name}) on {where}, {precision}"
-
-    def _open(
-        self,
-        checkpoint: Checkpoint,
-        options: EngineOptions,
-        provider: Provider,
-        precision: str,
-        gpu: Gpu | None,
-    ) -> Callable[[Crops], Probabilities]:
-        from engines.cache import Key
-        from engines.export import obtain, write_onnx
-
-        def run(folder: Path) -> Callable[[Crops], Probabilities]:
-            details = provider.options(precision, options, self.spec, folder)
-            return open_session(folder / FILE, provider, details, options.threads)
-
-        key = Key(
-            checkpoint.sha256,
-            checkpoint.network,
-            provider.backend,
-            precision,
-            max_batch=options.max_batch if provider.gpu else 0,
-            device=f"{gpu.name}, compute capability {gpu.capability}" if gpu else "any",
-            versions={"onnxruntime": importlib.import_module("onnxruntime").__version__},
-        )
-        entry = obtain(
-            checkpoint, options, key, lambda network, folder: write_onnx(network, folder / FILE), run
-        )
-        return run(entry.folder)
-
-    def infer(self, crops: Crops) -> Probabilities:
-        """See `engines.engine.Engine.infer`."""
-        checked = self.spec.check(crops)
-        with self._lock:
-            if self._infer is None:
-                raise EngineError("the onnx engine is closed")
-            return self._infer(checked)
-
-    def close(self) -> None:
-        """Free the network."""
-        with self._lock:
-            self._infer = None
+        what = f"ONNX Runtime {version} ({provider.name}) on {where}"
+        super().__init__(provider.backend, EngineSpec.of(checkpoint.network), precision, what, infer)
 
 
-def open_session(
-    path: Path, provider: Provider, details: Mapping[str, str], threads: int
-) -> Callable[[Crops], Probabilities]:
+def _open(
+    checkpoint: Checkpoint,
+    options: EngineOptions,
+    provider: Provider,
+    precision: str,
+    gpu: Gpu | None,
+) -> Infer:
+    from engines.cache import Key
+    from engines.export import obtain, write_onnx
+
+    spec = EngineSpec.of(checkpoint.network)
+
+    def run(folder: Path) -> Infer:
+        details = provider.options(precision, options, spec, folder)
+        return open_session(folder / FILE, provider, details, options.threads)
+
+    key = Key(
+        checkpoint.sha256,
+        checkpoint.network,
+        provider.backend,
+        precision,
+        max_batch=options.max_batch if provider.gpu else 0,
+        device=str(gpu) if gpu else "any",
+        versions={"onnxruntime": importlib.import_module("onnxruntime").__version__},
+    )
+    entry = obtain(checkpoint, options, key, lambda network, folder: write_onnx(network, folder / FILE), run)
+    return run(entry.folder)
+
+
+def open_session(path: Path, provider: Provider, details: Mapping[str, str], threads: int) -> Infer:
     """Open an ONNX file and return a function that runs it.
 
     Raises:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +9,17 @@ import numpy as np
 
 from engines.engine import (
     Crops,
-    EngineError,
     EngineOptions,
     EngineSpec,
     EngineUnavailable,
+    Infer,
+    LockedEngine,
     Probabilities,
 )
 from stn_icnn.checkpoint import Checkpoint
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(LockedEngine):
     """Runs NAME.int8.xml or NAME.xml beside the weights, or an fp32 network from the user's cache.
 
     "auto" is int8 where the weights come with such a network: it is only kept when it passed its
@@ -41,28 +40,14 @@ class OpenVinoEngine:
             checkpoint.verified(xml.with_suffix(".bin").name)
         else:
             xml = _cached(checkpoint, options, openvino.__version__)
-        self.spec = EngineSpec.of(checkpoint.network)
-        self._lock = threading.Lock()
-        self._infer: Callable[[Crops], Probabilities] | None = open_network(xml, options.threads)
+        infer = open_network(xml, options.threads)
         device = openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")
         version = openvino.__version__.split("-")[0]
-        self.description = f"OpenVINO {version} on CPU ({device}), {precision}, {options.threads} threads"
-
-    def infer(self, crops: Crops) -> Probabilities:
-        """See `engines.engine.Engine.infer`."""
-        checked = self.spec.check(crops)
-        with self._lock:
-            if self._infer is None:
-                raise EngineError("the openvino engine is closed")
-            return self._infer(checked)
-
-    def close(self) -> None:
-        """Free the network."""
-        with self._lock:
-            self._infer = None
+        what = f"OpenVINO {version} on CPU ({device}, {options.threads} threads)"
+        super().__init__("openvino", EngineSpec.of(checkpoint.network), precision, what, infer)
 
 
-def open_network(xml: Path, threads: int) -> Callable[[Crops], Probabilities]:
+def open_network(xml: Path, threads: int) -> Infer:
     """Compile a written network and return a function that runs it, one call at a time.
 
     Args:

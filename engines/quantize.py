@@ -10,8 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from engines.eager import eager
 from engines.engine import Crops, EngineError, EngineUnavailable
-from engines.export import discard, eager, keep
+from engines.export import discard, keep
 from engines.openvino import open_network
 from engines.parity import Parity, compare
 from stn_icnn.checkpoint import Checkpoint, load_network

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +11,11 @@ import numpy as np
 
 from engines.engine import (
     Crops,
-    EngineError,
     EngineOptions,
     EngineSpec,
     EngineUnavailable,
+    Infer,
+    LockedEngine,
     Probabilities,
 )
 from engines.gpu import Gpu, find_gpu
@@ -57,7 +56,7 @@ LOWERED = frozenset(
 """Operators that it decomposes, replaces or drops before conversion (dynamo/lowering)."""
 
 
-class TensorRtEngine:
+class TensorRtEngine(LockedEngine):
     """Runs a checkpoint compiled by torch-tensorrt for this GPU, in fp16 or fp32."""
 
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
@@ -67,27 +66,15 @@ class TensorRtEngine:
         gpu = find_gpu()
         precision = options.choose("tensorrt", ("fp16", "fp32"))
         tensorrt = _import()
-        self.spec = EngineSpec.of(checkpoint.network)
-        self._most = options.max_batch
-        self._lock = threading.Lock()
-        self._infer: Callable[[Crops], Probabilities] | None
-        self._infer = _open(checkpoint, options, precision, gpu, tensorrt)
-        self.description = f"TensorRT (torch-tensorrt {tensorrt.__version__}) on {gpu.name}, {precision}"
+        compiled, most = _open(checkpoint, options, precision, gpu, tensorrt), options.max_batch
 
-    def infer(self, crops: Crops) -> Probabilities:
-        """See `engines.engine.Engine.infer`; batches above the compiled range run in parts."""
-        checked = self.spec.check(crops)
-        with self._lock:
-            if self._infer is None:
-                raise EngineError("the tensorrt engine is closed")
-            starts = range(0, len(checked), self._most)
-            parts = [self._infer(checked[start : start + self._most]) for start in starts]
-        return np.concatenate(parts)
+        def infer(crops: Crops) -> Probabilities:
+            # Batches above the compiled range run in parts.
+            starts = range(0, len(crops), most)
+            return np.concatenate([compiled(crops[start : start + most]) for start in starts])
 
-    def close(self) -> None:
-        """Free the network."""
-        with self._lock:
-            self._infer = None
+        what = f"TensorRT (torch-tensorrt {tensorrt.__version__}) on {gpu.name}"
+        super().__init__("tensorrt", EngineSpec.of(checkpoint.network), precision, what, infer)
 
 
 def _import() -> Any:
@@ -98,9 +85,7 @@ def _import() -> Any:
         raise EngineUnavailable(f"torch_tensorrt can't be imported ({error}); {INSTALL}") from None
 
 
-def _open(
-    checkpoint: Checkpoint, options: EngineOptions, precision: str, gpu: Gpu, tensorrt: Any
-) -> Callable[[Crops], Probabilities]:
+def _open(checkpoint: Checkpoint, options: EngineOptions, precision: str, gpu: Gpu, tensorrt: Any) -> Infer:
     import torch
 
     from engines.cache import Key
@@ -112,7 +97,7 @@ def _open(
         "tensorrt",
         precision,
         max_batch=options.max_batch,
-        device=f"{gpu.name}, compute capability {gpu.capability}",
+        device=str(gpu),
         versions={"torch": torch.__version__, "torch_tensorrt": tensorrt.__version__},
     )
     entry = obtain(
@@ -157,7 +142,7 @@ def compile_network(network: STNiCNN, path: Path, precision: str, most: int) -> 
     tensorrt.save(compiled, str(path), output_format="exported_program", arg_inputs=inputs, retrace=False)
 
 
-def load_compiled(path: Path) -> Callable[[Crops], Probabilities]:
+def load_compiled(path: Path) -> Infer:
     """Load a saved program and return a function that runs it; our Python network is not needed."""
     import torch
 

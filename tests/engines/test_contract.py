@@ -71,14 +71,14 @@ def test_engines_agree_with_eager(engine: Engine, reference: Engine, portrait: C
         [cv2.resize(view, (side, side)) for view in [*views, *(view[:, ::-1] for view in views)]]
     )
     parity = compare(engine.infer, reference.infer, crops.astype(np.uint8))
-    parity.require(next(kind for kind in ("int8", "fp16", "fp32") if f", {kind}" in engine.description))
+    parity.require(engine.precision)
 
 
 def test_a_batch_equals_its_faces(engine: Engine) -> None:
     crops = random_crops(3)
     alone = np.concatenate([engine.infer(crop[None]) for crop in crops])
     # int8 rounds at other places where sums are split otherwise.
-    most = 1e-4 if ", fp32" in engine.description else 0.05
+    most = 1e-4 if engine.precision == "fp32" else 0.05
     assert np.abs(engine.infer(crops) - alone).max() < most
 
 

@@ -129,7 +129,7 @@ def test_a_release_has_both_networks_and_says_how_good_they_are(
     assert read_checkpoint(weights).parity["tiny.int8.xml"]["agreement"] >= 0.99
     for precision, runs in (("auto", "int8"), ("int8", "int8"), ("fp32", "fp32")):
         engine, line = load_engine("auto", weights, threads=1, precision=precision)
-        assert f", {runs}, 1 threads" in line
+        assert f"1 threads), {runs}" in line
         engine.close()
     (out / "tiny.int8.bin").write_bytes(b"x")
     with pytest.raises(EngineError, match=r"tiny\.int8\.bin: damaged"):

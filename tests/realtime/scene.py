@@ -71,7 +71,7 @@ class ColourEngine:
 
     def __init__(self) -> None:
         self.spec = EngineSpec(128, 64, tuple(range(19)))
-        self.description = "colours"
+        self.precision, self.description = "fp32", "colours"
         self.calls = 0
 
     def infer(self, crops: Crops) -> Probabilities:

@@ -18,7 +18,7 @@ class FakeEngine:
 
     def __init__(self, nose: float) -> None:
         self.spec = EngineSpec(32, 16, tuple(range(19)))
-        self.description = "fake"
+        self.precision, self.description = "fp32", "fake"
         self.nose = nose
         self.batches: list[int] = []
 
