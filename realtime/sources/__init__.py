@@ -10,7 +10,8 @@ from realtime.errors import SourceError
 from realtime.sources.camera import CameraSource
 from realtime.sources.demo import DemoSource
 from realtime.sources.image import ImageSource
-from realtime.sources.source import Colour, Source, SourceInfo
+from realtime.sources.light import Colour, Hdr
+from realtime.sources.source import Interruptible, LiveOptions, Source, SourceInfo
 from realtime.sources.video import VideoSource
 
 __all__ = [

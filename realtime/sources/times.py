@@ -1,0 +1,51 @@
+"""Times that rise strictly, whatever a file claims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class TimeMender:
+    """Passes good times through and mends missing, repeated and falling ones, saying so once a kind.
+
+    A time at or a little before the last one becomes one tick more than it. One that lies far before it
+    is taken as a new beginning (a recorder that was restarted): it and all after it are moved.
+
+    Args:
+        step: usual distance of two frames, ticks.
+        far: a fall by more than this is a new beginning, ticks.
+        tell: called with a sentence for the user.
+        unit: what has a time: "frame", "packet of track 2".
+    """
+
+    def __init__(self, step: int, far: int, tell: Callable[[str], None], unit: str = "frame") -> None:
+        self._step, self._far, self._tell, self._unit = max(1, step), far, tell, unit
+        self._last: int | None = None
+        self._shift = 0
+        self._count = 0
+        self._told: set[str] = set()
+
+    def mend(self, ticks: int | None) -> int:
+        """Return the time to use for the next frame, ticks; the given one where it can be."""
+        mended = self._mended(ticks)
+        self._last = mended
+        self._count += 1
+        return mended
+
+    def _mended(self, ticks: int | None) -> int:
+        if ticks is None:
+            self._say("has no time; such times are set one frame on")
+            return 0 if self._last is None else self._last + self._step
+        if self._last is None or ticks + self._shift > self._last:
+            return ticks + self._shift
+        if self._last - ticks - self._shift > self._far:
+            self._say("lies far before the last one; times go on from there")
+            self._shift = self._last + self._step - ticks
+            return self._last + self._step
+        self._say("is not later than the last one; such times are moved on by a tick")
+        return self._last + 1
+
+    def _say(self, what: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            self._tell(f"{self._unit} {self._count} {what}")
