@@ -11,6 +11,7 @@ from realtime.app import run
 from realtime.config import RunConfig
 from realtime.effects import describe_effects
 from realtime.errors import UsageError, tell
+from realtime.sinks import ENCODERS
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -31,6 +32,12 @@ def _parser() -> argparse.ArgumentParser:
         help="an effect; may be given several times (default: overlay)",
     )
     add("--output", type=Path, metavar="FILE", help="write a video (or an image, for a still source)")
+    add(
+        "--codec",
+        metavar="NAME",
+        help=f"video encoder: {', '.join(ENCODERS)} (default: by the file's ending)",
+    )
+    add("--crf", type=int, metavar="N", help="quality, on the encoder's own scale (default: nearly lossless)")
     add(
         "--display",
         action=argparse.BooleanOptionalAction,

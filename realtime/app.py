@@ -77,7 +77,7 @@ def _run(config: RunConfig) -> Report:
 def _open_sinks(config: RunConfig, info: SourceInfo, undo: contextlib.ExitStack) -> list[Sink]:
     sinks: list[Sink] = []
     if config.output is not None:
-        sinks.append(open_output(config.output, info))
+        sinks.append(open_output(config.output, info, config.encoding))
     if config.contact_sheet is not None:
         sinks.append(ContactSheetSink(config.contact_sheet))
     if config.shows_window:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from realtime.effects import Effect, parse_effect
 from realtime.errors import UsageError
+from realtime.sinks import Encoding
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,8 @@ class RunConfig:
         source: a camera's index or device path, a file, a URL, or "demo".
         effects: as written by the user, see `parse_effect`.
         output: a video file, or an image file for a still source.
+        codec: a video encoder's name; None for the one of the output's ending.
+        crf: quality on the encoder's own scale; None for its default.
         display: show a window; None: only where there is no other output.
         contact_sheet: an image file for evenly spaced frames.
         compare: before and after, side by side.
@@ -33,6 +36,8 @@ class RunConfig:
     source: str = "0"
     effects: tuple[str, ...] = ()
     output: Path | None = None
+    codec: str | None = None
+    crf: int | None = None
     display: bool | None = None
     contact_sheet: Path | None = None
     compare: bool = False
@@ -54,8 +59,16 @@ class RunConfig:
         same = self.output is not None and self.contact_sheet is not None
         if same and self.output == self.contact_sheet:
             raise UsageError(f"{self.output}: --output and --contact-sheet are the same file")
+        for name in ("codec", "crf"):
+            if getattr(self, name) is not None and self.output is None:
+                raise UsageError(f"--{name} without --output: there is no file to encode")
         effects = tuple(parse_effect(text) for text in self.effects or ("overlay",))
         object.__setattr__(self, "parsed_effects", effects)
+
+    @property
+    def encoding(self) -> Encoding:
+        """Return what is asked of the video encoder."""
+        return Encoding(self.codec, self.crf)
 
     @property
     def shows_window(self) -> bool:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from realtime.errors import UsageError
+from realtime.sinks.encoders import CONTAINERS, DEFAULT, ENCODERS, Encoding
 from realtime.sinks.image import IMAGE_SUFFIXES, ContactSheetSink, ImageFileSink
 from realtime.sinks.sink import NullSink, Sink, check_writable, one_of
-from realtime.sinks.video import VIDEO_CODECS, VideoFileSink
+from realtime.sinks.video import VideoFileSink
 from realtime.sinks.window import WindowSink
 from realtime.sources import SourceInfo
 
 __all__ = [
+    "ENCODERS",
     "ContactSheetSink",
+    "Encoding",
     "ImageFileSink",
     "NullSink",
     "Sink",
@@ -22,11 +25,11 @@ __all__ = [
 ]
 
 
-def open_output(path: Path, info: SourceInfo) -> Sink:
+def open_output(path: Path, info: SourceInfo, encoding: Encoding = DEFAULT) -> Sink:
     """Open a video or an image file, by the source's kind and the name's ending.
 
     Raises:
-        UsageError: if the ending fits neither, or the output is the input.
+        UsageError: if the ending fits neither, the encoding does not fit it, or the output is the input.
         SinkError: if the place can't be written to.
     """
     suffix = path.suffix.lower()
@@ -36,7 +39,9 @@ def open_output(path: Path, info: SourceInfo) -> Sink:
         raise UsageError(
             f"{path}: the source is a still image, so the output is one: {one_of(IMAGE_SUFFIXES)}"
         )
-    if not info.still and suffix not in VIDEO_CODECS:
-        raise UsageError(f"{path}: unknown kind of video {suffix!r}: one of {one_of(VIDEO_CODECS)}")
+    if not info.still and suffix not in CONTAINERS:
+        raise UsageError(f"{path}: unknown kind of video {suffix!r}: one of {one_of(CONTAINERS)}")
+    if info.still and encoding != DEFAULT:
+        raise UsageError(f"{path}: --codec and --crf are for videos, and this is an image")
     check_writable(path)
-    return ImageFileSink(path) if info.still else VideoFileSink(path, info)
+    return ImageFileSink(path) if info.still else VideoFileSink(path, info, encoding)

@@ -10,7 +10,7 @@ from realtime.errors import SourceError
 from realtime.sources.camera import CameraSource
 from realtime.sources.demo import DemoSource
 from realtime.sources.image import ImageSource
-from realtime.sources.light import Colour, Hdr
+from realtime.sources.light import Colour
 from realtime.sources.source import Interruptible, LiveOptions, Source, SourceInfo
 from realtime.sources.video import VideoSource
 
@@ -19,6 +19,8 @@ __all__ = [
     "Colour",
     "DemoSource",
     "ImageSource",
+    "Interruptible",
+    "LiveOptions",
     "Source",
     "SourceInfo",
     "VideoSource",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import cast
 
 import av
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideData, Type
 
 # Side data that belongs to each frame and that no encoder here takes.
 DYNAMIC = {
@@ -30,6 +31,9 @@ class Colour:
     range: int = 0
     primaries: int = UNSPECIFIED
     transfer: int = UNSPECIFIED
+
+
+UNKNOWN_COLOUR = Colour()
 
 
 @dataclass(frozen=True)
@@ -86,4 +90,5 @@ def losses_of(picture: av.VideoFrame) -> tuple[str, ...]:
 
 
 def _side_data(picture: av.VideoFrame) -> Mapping[str, bytes]:
-    return {Type(item.type).name: bytes(item) for item in picture.side_data}
+    items = cast(Iterable[SideData], picture.side_data)  # PyAV declares it a mapping; it iterates over values
+    return {Type(item.type).name: bytes(item) for item in items}

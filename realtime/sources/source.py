@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from realtime.frames import Frame
-from realtime.sources.light import Colour, Hdr
+from realtime.sources.light import UNKNOWN_COLOUR, Colour, Hdr
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class SourceInfo:
     frames: int | None = None
     live: bool = False
     path: Path | None = None
-    colour: Colour = Colour()
+    colour: Colour = UNKNOWN_COLOUR
     still: bool = False
     url: str | None = None
     seconds: float | None = None

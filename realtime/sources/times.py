@@ -1,4 +1,4 @@
-"""Times that rise strictly, whatever a file claims."""
+"""Times that rise always, whatever a file claims."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ class TimeMender:
         step: usual distance of two frames, ticks.
         far: a fall by more than this is a new beginning, ticks.
         tell: called with a sentence for the user.
-        unit: what has a time: "frame", "packet of track 2".
+        unit: what has a time: "frame", "track 2's packet".
+        strict: equal times are mended too, not only falling ones.
     """
 
-    def __init__(self, step: int, far: int, tell: Callable[[str], None], unit: str = "frame") -> None:
+    def __init__(
+        self, step: int, far: int, tell: Callable[[str], None], unit: str = "frame", strict: bool = True
+    ) -> None:
         self._step, self._far, self._tell, self._unit = max(1, step), far, tell, unit
+        self._rise = 1 if strict else 0
         self._last: int | None = None
         self._shift = 0
         self._count = 0
@@ -36,14 +40,14 @@ class TimeMender:
         if ticks is None:
             self._say("has no time; such times are set one frame on")
             return 0 if self._last is None else self._last + self._step
-        if self._last is None or ticks + self._shift > self._last:
+        if self._last is None or ticks + self._shift >= self._last + self._rise:
             return ticks + self._shift
         if self._last - ticks - self._shift > self._far:
             self._say("lies far before the last one; times go on from there")
             self._shift = self._last + self._step - ticks
             return self._last + self._step
-        self._say("is not later than the last one; such times are moved on by a tick")
-        return self._last + 1
+        self._say("is not later than the last one; such times are moved on")
+        return self._last + self._rise
 
     def _say(self, what: str) -> None:
         if what not in self._told:

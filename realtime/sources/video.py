@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 from av.video.reformatter import Interpolation, VideoReformatter
@@ -31,6 +33,9 @@ NETWORK_OPTIONS = {
     "http": {"reconnect": "1", "reconnect_delay_max": "4"},
     "https": {"reconnect": "1", "reconnect_delay_max": "4"},
 }
+# These say when a frame is decoded and not when it is shown: the earliest time not yet used is the next
+# picture's.
+DECODE_TIMES_ONLY = {"avi"}
 # FFmpeg's fast way from YUV to RGB darkens by more than one level; this one takes 3 ms more at 720p.
 EXACT = (
     Interpolation.BILINEAR
@@ -109,10 +114,16 @@ class VideoSource:
 
     def _decode(self, live: bool) -> Iterator[av.VideoFrame]:
         count, packets = 0, 0
+        unordered = self._container.format.name in DECODE_TIMES_ONLY
+        waiting: list[int] = []
         try:
             for packet in self._container.demux(self._stream):
                 packets += packet.size > 0
+                if unordered and packet.size and packet.dts is not None:
+                    heapq.heappush(waiting, packet.dts)
                 for picture in _pictures_of(packet, live):
+                    if unordered:
+                        picture.pts = heapq.heappop(waiting) if waiting else None
                     yield picture
                     count += 1
         except (av.error.FFmpegError, OSError) as error:
@@ -126,7 +137,7 @@ class VideoSource:
     def _rgb(self, picture: av.VideoFrame) -> Image:
         image = self._formatter.reformat(picture, format="rgb24", interpolation=EXACT).to_ndarray()
         # Also where it needs no turn: rows from FFmpeg may be padded, and not every library copes.
-        return upright(image, self._matrix or (1, 0, 0, 0, 1))
+        return upright(cast(Image, image), self._matrix or (1, 0, 0, 0, 1))
 
     def _damage(self, index: int, reason: str) -> str:
         keep = f"; --max-frames {index} processes what is whole" if index else ""
