@@ -57,6 +57,21 @@ def _parser() -> argparse.ArgumentParser:
     add("--weights", type=Path, metavar="FILE", help="a .safetensors file (default: the shipped one)")
     add("--threads", type=int, metavar="N", help="CPU threads of the engine (default: one a core)")
     add("--max-faces", type=int, default=4, metavar="N", help="faces a frame, the largest (default: 4)")
+    add("--camera-size", metavar="WxH", help="picture size to ask of a camera")
+    add("--camera-fps", type=float, metavar="N", help="frames a second to ask of a camera")
+    add(
+        "--reconnect",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long a lost camera or network stream is tried again (default: 30; 0: never)",
+    )
+    add(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="show a bar with frames a second and time left (default: for files, on a terminal)",
+    )
     add("--max-frames", type=int, metavar="N", help="stop after so many frames")
     add("--stats", action="store_true", help="print the time of each stage at the end")
     return parser

@@ -20,7 +20,7 @@ from realtime.parsing import parse_faces
 from realtime.pipeline import Pipeline, Report, Stage
 from realtime.quiet import native_chatter_hidden
 from realtime.rendering import Renderer
-from realtime.sinks import ContactSheetSink, NullSink, Sink, WindowSink, open_output
+from realtime.sinks import ContactSheetSink, NullSink, ProgressSink, Sink, WindowSink, open_output
 from realtime.sources import SourceInfo, open_source
 
 
@@ -44,7 +44,7 @@ def run(config: RunConfig) -> int:
 
 
 def _run(config: RunConfig) -> Report:
-    source = open_source(config.source)
+    source = open_source(config.source, config.live)
     with contextlib.ExitStack() as undo:
         undo.callback(source.close)
         sinks = _open_sinks(config, source.info, undo)
@@ -84,6 +84,10 @@ def _open_sinks(config: RunConfig, info: SourceInfo, undo: contextlib.ExitStack)
         sinks.append(WindowSink(info))
         # Not left open when the engine can't be loaded.
         undo.callback(cv2.destroyAllWindows)
+    if not info.still and config.shows_progress(info.live, sys.stderr.isatty()):
+        progress = ProgressSink(info, config.max_frames)
+        undo.callback(progress.abort)
+        sinks.append(progress)
     return sinks or [NullSink()]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from realtime.effects import Effect, parse_effect
 from realtime.errors import UsageError
 from realtime.sinks import Encoding
+from realtime.sources import NOTHING_ASKED, LiveOptions
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,11 @@ class RunConfig:
         weights: a .safetensors file; None for the shipped weights.
         threads: CPU threads of the engine; None for one a core.
         max_faces: at most so many faces a frame.
+        camera_size: "WIDTHxHEIGHT" asked of a camera.
+        camera_fps: frames a second asked of a camera.
+        reconnect: for how many seconds a lost camera or stream is tried again; 0: never.
         max_frames: stop after so many frames.
+        progress: show a bar; None: for file jobs on a terminal without a window.
         stats: print per-stage times at the end.
     """
 
@@ -48,8 +55,13 @@ class RunConfig:
     threads: int | None = None
     max_faces: int = 4
     max_frames: int | None = None
+    camera_size: str | None = None
+    camera_fps: float | None = None
+    reconnect: float = 30.0
+    progress: bool | None = None
     stats: bool = False
     parsed_effects: tuple[Effect, ...] = field(init=False, default=())
+    live: LiveOptions = field(init=False, default=NOTHING_ASKED)
 
     def __post_init__(self) -> None:
         for name in ("threads", "max_faces", "max_frames"):
@@ -62,8 +74,28 @@ class RunConfig:
         for name in ("codec", "crf"):
             if getattr(self, name) is not None and self.output is None:
                 raise UsageError(f"--{name} without --output: there is no file to encode")
+        object.__setattr__(self, "live", self._live())
         effects = tuple(parse_effect(text) for text in self.effects or ("overlay",))
         object.__setattr__(self, "parsed_effects", effects)
+
+    def shows_progress(self, live: bool, terminal: bool) -> bool:
+        """Say whether a bar is wanted for a source, given whether errors go to a terminal."""
+        if self.progress is not None:
+            return self.progress
+        return terminal and not live and not self.shows_window
+
+    def _live(self) -> LiveOptions:
+        size = None
+        if self.camera_size is not None:
+            match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", self.camera_size)
+            if match is None:
+                raise UsageError(f"--camera-size {self.camera_size}: WIDTHxHEIGHT, such as 1280x720")
+            size = (int(match[1]), int(match[2]))
+        if self.camera_fps is not None and not 1 <= self.camera_fps <= 1000:
+            raise UsageError(f"--camera-fps {self.camera_fps:g}: 1 to 1000")
+        if not 0 <= self.reconnect < math.inf:
+            raise UsageError(f"--reconnect {self.reconnect:g}: seconds, 0 or more")
+        return LiveOptions(size, self.camera_fps, self.reconnect)
 
     @property
     def encoding(self) -> Encoding:

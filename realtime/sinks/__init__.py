@@ -7,6 +7,7 @@ from pathlib import Path
 from realtime.errors import UsageError
 from realtime.sinks.encoders import CONTAINERS, DEFAULT, ENCODERS, Encoding
 from realtime.sinks.image import IMAGE_SUFFIXES, ContactSheetSink, ImageFileSink
+from realtime.sinks.progress import ProgressSink
 from realtime.sinks.sink import NullSink, Sink, check_writable, one_of
 from realtime.sinks.video import VideoFileSink
 from realtime.sinks.window import WindowSink
@@ -18,6 +19,7 @@ __all__ = [
     "Encoding",
     "ImageFileSink",
     "NullSink",
+    "ProgressSink",
     "Sink",
     "VideoFileSink",
     "WindowSink",

@@ -12,7 +12,7 @@ from av.stream import AttachmentStream, Stream
 
 from realtime.errors import SinkError, warn
 from realtime.sources.times import TimeMender
-from realtime.sources.video import is_cover
+from realtime.sources.video import OPEN_SECONDS, is_cover
 
 # The writer's own, or true of the old file only.
 OWN_TAGS = (
@@ -44,7 +44,7 @@ class TrackCopier:
         self._output, self._source = output, source
         self._matroska = "matroska" in output.format.name
         try:
-            self._input = av.open(source)
+            self._input = av.open(source, timeout=OPEN_SECONDS if "://" in source else None)
         except (av.error.FFmpegError, OSError) as error:
             raise SinkError(f"the tracks of {source} cannot be copied: {error}") from None
         self._streams: dict[int, Stream] = {}

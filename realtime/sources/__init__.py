@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -11,16 +13,19 @@ from realtime.sources.camera import CameraSource
 from realtime.sources.demo import DemoSource
 from realtime.sources.image import ImageSource
 from realtime.sources.light import Colour
-from realtime.sources.source import Interruptible, LiveOptions, Source, SourceInfo
+from realtime.sources.live import LiveSource
+from realtime.sources.source import NOTHING_ASKED, Interruptible, LiveOptions, Source, SourceInfo
 from realtime.sources.video import VideoSource
 
 __all__ = [
+    "NOTHING_ASKED",
     "CameraSource",
     "Colour",
     "DemoSource",
     "ImageSource",
     "Interruptible",
     "LiveOptions",
+    "LiveSource",
     "Source",
     "SourceInfo",
     "VideoSource",
@@ -28,11 +33,13 @@ __all__ = [
 ]
 
 
-def open_source(name: str) -> Source:
+def open_source(name: str, live: LiveOptions | None = None) -> Source:
     """Open a source by what a user writes.
 
     Args:
         name: a camera's index or device path, a file, a URL, or "demo".
+        live: what is asked of a camera or live stream, which is then read on a thread of its own and
+            opened again when it is lost.
 
     Raises:
         SourceError: if it can't be opened; the message says why.
@@ -40,9 +47,10 @@ def open_source(name: str) -> Source:
     if name == "demo":
         return DemoSource()
     if name.isdecimal() or name.startswith("/dev/video"):
-        return CameraSource(int(name) if name.isdecimal() else name)
+        device = int(name) if name.isdecimal() else name
+        return _lasting(partial(CameraSource, device, live or NOTHING_ASKED), live)
     if "://" in name:
-        return VideoSource(name)
+        return _lasting(partial(VideoSource, name), live)
     path = Path(name)
     if path.is_dir():
         raise SourceError(f"{name}: is a folder; give one video file")
@@ -60,3 +68,10 @@ def open_source(name: str) -> Source:
     if cv2.haveImageReader(name):
         return ImageSource(path)
     return VideoSource(name)
+
+
+def _lasting(connect: Callable[[], Source], live: LiveOptions | None) -> Source:
+    source = connect()
+    if live is None or not source.info.live:
+        return source
+    return LiveSource(source, connect, live.reconnect)

@@ -98,3 +98,6 @@ class LiveOptions:
     size: tuple[int, int] | None = None
     fps: float | None = None
     reconnect: float = 0.0
+
+
+NOTHING_ASKED = LiveOptions()

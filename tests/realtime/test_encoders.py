@@ -89,3 +89,12 @@ def test_odd_sizes_find_a_pixel_format(tmp_path: Path) -> None:
         assert main(["--source", str(source), "--output", str(out), "--codec", codec]) == 0
         with av.open(str(out)) as container:
             assert (container.streams.video[0].width, container.streams.video[0].height) == (97, 63)
+
+
+@pytest.mark.parametrize(("flag", "shown"), [("--progress", True), ("--no-progress", False), (None, False)])
+def test_progress_is_shown_when_asked_and_not_to_a_file(
+    flag: str | None, shown: bool, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["--source", str(clip), "--output", str(tmp_path / "out.mp4"), *([flag] if flag else [])]
+    assert main(args) == 0
+    assert ("4/4" in capsys.readouterr().err) is shown

@@ -35,8 +35,10 @@ def tracks(path: Path, kind: str) -> list[tuple[str, str, list[Fraction]]]:
     """Of each track of a kind: codec, MD5 of all its packets, their times."""
     found = []
     with av.open(str(path)) as container:
-        for number in range(len(getattr(container.streams, kind))):
-            container.seek(0)
+        count = len(getattr(container.streams, kind))
+    for number in range(count):
+        # Opened anew: a seek to the start may leave out what lies before zero.
+        with av.open(str(path)) as container:
             stream = getattr(container.streams, kind)[number]
             packets = [packet for packet in container.demux(stream) if packet.size]
             digest = hashlib.md5(b"".join(bytes(packet) for packet in packets)).hexdigest()
