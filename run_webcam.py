@@ -23,7 +23,11 @@ def _parser() -> argparse.ArgumentParser:
         "Without --output a window opens; q or Esc ends.",
     )
     add = parser.add_argument
-    add("--source", default="0", help="camera number or device, file, URL, or demo (default: 0)")
+    add(
+        "--source",
+        default="0",
+        help="camera number or device, file, folder, URL, or demo (default: 0)",
+    )
     add(
         "--effect",
         action="append",
@@ -31,7 +35,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME:key=value,...",
         help="an effect; may be given several times (default: overlay)",
     )
-    add("--output", type=Path, metavar="FILE", help="write a video (or an image, for a still source)")
+    add(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write a video, or what the source is: an image, a folder",
+    )
     add(
         "--codec",
         metavar="NAME",
@@ -71,6 +80,11 @@ def _parser() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         default=None,
         help="show a bar with frames a second and time left (default: for files, on a terminal)",
+    )
+    add(
+        "--resume",
+        action="store_true",
+        help="keep finished segments when interrupted, and go on with those of an earlier run",
     )
     add("--max-frames", type=int, metavar="N", help="stop after so many frames")
     add("--stats", action="store_true", help="print the time of each stage at the end")

@@ -37,6 +37,7 @@ class RunConfig:
         reconnect: for how many seconds a lost camera or stream is tried again; 0: never.
         max_frames: stop after so many frames.
         progress: show a bar; None: for file jobs on a terminal without a window.
+        resume: write segments, and go on with those of an interrupted run.
         stats: print per-stage times at the end.
     """
 
@@ -59,6 +60,7 @@ class RunConfig:
     camera_fps: float | None = None
     reconnect: float = 30.0
     progress: bool | None = None
+    resume: bool = False
     stats: bool = False
     parsed_effects: tuple[Effect, ...] = field(init=False, default=())
     live: LiveOptions = field(init=False, default=NOTHING_ASKED)
@@ -74,6 +76,10 @@ class RunConfig:
         for name in ("codec", "crf"):
             if getattr(self, name) is not None and self.output is None:
                 raise UsageError(f"--{name} without --output: there is no file to encode")
+        if self.resume and self.output is None:
+            raise UsageError("--resume without --output: there is nothing to go on with")
+        if self.resume and self.contact_sheet is not None:
+            raise UsageError("--resume and --contact-sheet do not go together: a sheet needs all frames")
         object.__setattr__(self, "live", self._live())
         effects = tuple(parse_effect(text) for text in self.effects or ("overlay",))
         object.__setattr__(self, "parsed_effects", effects)

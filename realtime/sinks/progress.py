@@ -10,6 +10,11 @@ from realtime.frames import RenderedFrame
 from realtime.sources import SourceInfo
 
 
+class _Bar(tqdm):  # type: ignore[type-arg]  # not generic at run time
+    # No thread of its own, which would outlive the run.
+    monitor_interval = 0
+
+
 class ProgressSink:
     """Shows how far a file job has come, on stderr.
 
@@ -19,12 +24,18 @@ class ProgressSink:
     """
 
     def __init__(self, info: SourceInfo, limit: int | None = None) -> None:
-        self._bar = tqdm(
+        self._bar = _Bar(
             total=expected_frames(info, limit), unit=" frames", desc=_short(info.name), file=sys.stderr
         )
+        self._begun = False
 
     def write(self, rendered: RenderedFrame) -> bool:
         """Move the bar to this frame; one that was done before (a replay) leaves it where it is."""
+        if not self._begun:
+            # A resumed job begins later, and what it skipped was not done at this speed.
+            self._begun = True
+            self._bar.reset()
+            self._bar.initial = self._bar.n = rendered.frame.index
         done = rendered.frame.index + 1
         if done > self._bar.n:
             self._bar.update(done - self._bar.n)

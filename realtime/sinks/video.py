@@ -29,14 +29,17 @@ class VideoFileSink:
         path: the file to make; replaced only when the new one is whole.
         info: of the source: time base, colour, rate and the file whose tracks are copied.
         encoding: encoder and quality; those of the ending by default.
+        quiet: don't warn of what is lost: that has been said.
 
     Raises:
         UsageError: if the encoding does not fit the ending.
         SinkError: if the encoder can't be used here.
     """
 
-    def __init__(self, path: Path, info: SourceInfo, encoding: Encoding = DEFAULT) -> None:
-        self._path, self._info, self._encoding = path, info, encoding
+    def __init__(
+        self, path: Path, info: SourceInfo, encoding: Encoding = DEFAULT, quiet: bool = False
+    ) -> None:
+        self._path, self._info, self._encoding, self._quiet = path, info, encoding, quiet
         self._codec = choose_encoder(path.suffix.lower(), encoding)
         self._temporary = temporary_name(path)
         self._container: av.container.OutputContainer | None = None
@@ -81,7 +84,7 @@ class VideoFileSink:
         lost = list(self._info.lost)
         if self._info.hdr is not None and self._codec not in FLAGS:
             lost.append(f"HDR mastering data ({self._codec} takes none)")
-        if lost:
+        if lost and not self._quiet:
             warn(f"{self._info.name}: not kept: {', '.join(lost)}")
 
     def _picture(self, rendered: RenderedFrame) -> av.VideoFrame:

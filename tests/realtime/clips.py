@@ -82,7 +82,7 @@ def _pictures(container: Any, video: Any, clip: Clip) -> None:
     times = list(clip.pts or range(FRAMES))
     forced = iter(range(len(times)))
     for index, pts in enumerate(times):
-        grey = np.full((height, width, 3), 20 + 15 * index, np.uint8)
+        grey = np.full((height, width, 3), 20 + 15 * index % 225, np.uint8)
         grey[: height // 2, : width // 2] = 255  # upper left, for turns
         picture = av.VideoFrame.from_ndarray(grey, format="rgb24").reformat(format=clip.pixels)
         picture.pts, picture.time_base = (index if clip.force else pts), clip.time_base

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import realtime.app
+import realtime.sources.replay
 from run_webcam import main
 
 
@@ -30,8 +31,9 @@ def no_engine(*_: object) -> tuple[NoFaces, str]:
 STAND_INS = {"load_engine": no_engine, "FaceDetector": NoFaces}
 
 if __name__ == "__main__":
-    # Slowly, so that the run can be killed in the middle: seconds a frame, then the front door's flags.
+    # Slowly, so that the run can be killed in the middle: seconds a frame, seconds a segment, then flags.
     pause = float(sys.argv[1])
+    realtime.sources.replay.SEGMENT_SECONDS = float(sys.argv[2])
 
     class Slow(NoFaces):
         def detect(self, image: object) -> list[Any]:
@@ -40,4 +42,4 @@ if __name__ == "__main__":
 
     for name, stand_in in {**STAND_INS, "FaceDetector": Slow}.items():
         setattr(realtime.app, name, stand_in)
-    sys.exit(main(sys.argv[2:]))
+    sys.exit(main(sys.argv[3:]))
