@@ -28,7 +28,8 @@ def join_segments(parts: Sequence[Path], out: Path, info: SourceInfo, whole: boo
     times = iter(decode_times([packet.pts or 0 for packet in _packets(parts)]))
     with av.open(str(parts[0])) as first, open_container(out, info) as output:
         template = first.streams.video[0]
-        stream = output.add_stream_from_template(template)
+        # Opaque: only packets pass, and not every decoder (AV1) has an encoder of its name.
+        stream = output.add_stream_from_template(template, opaque=True)
         stream.time_base = template.time_base
         if template.codec_context.codec_tag == "hvc1":
             stream.codec_context.codec_tag = "hvc1"

@@ -35,12 +35,14 @@ class Journal:
     def __init__(self, output: Path, job: Mapping[str, Any]) -> None:
         self._output, self._job = output, dict(job)
         self.folder = parts_folder(output)
-        self.folder.mkdir(exist_ok=True)
         self._lock = FileLock(self.folder / "lock")
         try:
+            self.folder.mkdir(exist_ok=True)
             self._lock.acquire(timeout=0)
         except Timeout:
             raise SinkError(f"{output}: another run is at work on it") from None
+        except OSError as error:
+            raise SinkError(f"{self.folder}: cannot be made: {error.strerror}") from None
         self.segments: list[int] = []
         self.done: list[int] | None = None
         try:
@@ -59,11 +61,18 @@ class Journal:
         return self.folder / f"{number:06d}{self._output.suffix.lower()}"
 
     def add(self, frames: int) -> None:
-        """Note that the next segment is whole."""
-        with self.segment(len(self.segments)).open("rb") as file:
-            os.fsync(file.fileno())
+        """Note that the next segment is whole.
+
+        Raises:
+            SinkError: if the disk does not take it.
+        """
+        try:
+            with self.segment(len(self.segments)).open("rb") as file:
+                os.fsync(file.fileno())
+            self._write([*self.segments, frames])
+        except OSError as error:
+            raise SinkError(f"{self.folder}: cannot be written: {error.strerror}") from None
         self.segments.append(frames)
-        self._write()
 
     def finished(self) -> bool:
         """Say whether the job was done before and its output is still the one it made."""
@@ -75,7 +84,7 @@ class Journal:
             self.segment(number).unlink(missing_ok=True)
         self.segments, self.done = [], _print_of(self._output)
         if keep:
-            self._write()
+            self._write([])
             self._lock.release()
         else:
             self.discard()
@@ -116,10 +125,10 @@ class Journal:
                 del self.segments[number:]
                 break
 
-    def _write(self) -> None:
+    def _write(self, segments: list[int]) -> None:
         path, new = self.folder / NAME, self.folder / f"{NAME}.new"
         with new.open("w") as file:
-            json.dump({"job": self._job, "segments": self.segments, "done": self.done}, file, indent=1)
+            json.dump({"job": self._job, "segments": segments, "done": self.done}, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, path)

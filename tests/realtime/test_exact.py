@@ -132,6 +132,15 @@ def test_what_the_container_cannot_hold_is_left_out_with_one_warning(
     with av.open(str(out)) as container:
         assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["One", "Two"]
         assert len(container.streams.video) == 2, "the cover is kept"
+    # What .mp4 makes of it is kept whole by .mp4 and by .mkv.
+    for name in ("again.mp4", "again.mkv"):
+        again = tmp_path / name
+        assert convert(out, again) == 0
+        assert "warning" not in capsys.readouterr().err
+        with av.open(str(again)) as container:
+            assert [chapter["metadata"]["title"] for chapter in container.chapters()] == ["One", "Two"]
+            assert [s.metadata.get("language") for s in container.streams.audio] == ["eng", "deu"]
+            assert any(s.disposition & av.stream.Disposition.attached_pic for s in container.streams.video)
 
 
 def test_hdr_metadata_is_kept_and_the_lost_depth_is_told(

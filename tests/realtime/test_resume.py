@@ -107,6 +107,22 @@ def test_a_killed_job_goes_on_and_gives_the_same_frames(clip: Path, tmp_path: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([clip.name, whole.name, out.name])
 
 
+@pytest.mark.parametrize("codec", ["libx265", "libsvtav1", "libvpx-vp9"])
+def test_segments_of_any_encoder_are_joined(
+    codec: str, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, out = tmp_path / "whole.mp4", tmp_path / "out.mp4"
+    flags = ["--codec", codec]
+    assert resumed(clip, whole, *flags) == 0
+    interrupted(clip, out, monkeypatch, *flags)
+    assert resumed(clip, out, *flags) == 0
+    assert times(out) == times(whole) == times(clip)
+    assert same(pictures(out), pictures(whole))
+    with av.open(str(out)) as container:
+        tag = container.streams.video[0].codec_context.codec_tag
+    assert tag == {"libx265": "hvc1", "libsvtav1": "av01", "libvpx-vp9": "vp09"}[codec]
+
+
 def test_a_stopped_job_keeps_its_segments_and_says_so(clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"
     process = start(clip, out)
@@ -154,7 +170,7 @@ def test_skipped_frames_keep_number_and_time(clip: Path) -> None:
     assert np.array_equal(rest[0].image, all_frames[17].image)
 
 
-def interrupted(clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch, at: int = 25) -> None:
+def interrupted(clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch, *flags: str, at: int = 25) -> None:
     """Run a job whose detector fails after so many calls."""
 
     class Failing(NoFaces):
@@ -168,7 +184,7 @@ def interrupted(clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch, at: int 
 
     with monkeypatch.context() as patch:
         patch.setattr(realtime.app, "FaceDetector", Failing)
-        assert resumed(clip, out) == 1
+        assert resumed(clip, out, *flags) == 1
 
 
 def test_a_failed_job_keeps_its_segments(
