@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import cast
@@ -24,6 +25,7 @@ OWN_TAGS = (
     "filename",
     "mimetype",
 )
+USUAL_LAYOUTS = {1: "mono", 2: "stereo", 4: "quad", 6: "5.1", 8: "7.1"}
 STATISTICS = ("bps", "number_of_", "_statistics_", "vendor_id")
 
 
@@ -83,17 +85,31 @@ class TrackCopier:
                 return False
             if self._matroska:
                 return self._attach_cover(stream)
-        if _codec(stream) not in self._output.supported_codecs:
+        if _codec(stream) not in self._output.supported_codecs or not self._would_do(stream):
             return False
-        try:
-            copy = self._output.add_stream_from_template(stream)
-        except (av.error.FFmpegError, ValueError):
-            return False
+        copy = _copy_of(stream, self._output)
         copy.metadata.update(_tags(stream.metadata))
         copy.disposition = stream.disposition
         self._streams[stream.index] = copy
         if stream.type == "audio":
             self._menders[stream.index] = self._mender(stream)
+        return True
+
+    def _would_do(self, stream: Stream) -> bool:
+        """Try a track's first packet in memory: some formats refuse one only when the file is closed."""
+        try:
+            with (
+                av.open(self._source) as again,
+                av.open(io.BytesIO(), "w", format=self._output.format.name) as trial,
+            ):
+                copy = _copy_of(again.streams[stream.index], trial)
+                trial.start_encoding()
+                if isinstance(stream, av.AudioStream):
+                    packet = next(again.demux(again.streams[stream.index]))
+                    packet.stream = copy
+                    trial.mux(packet)
+        except (av.error.FFmpegError, ValueError, StopIteration):
+            return False
         return True
 
     def _attach_cover(self, stream: av.VideoStream) -> bool:
@@ -157,6 +173,16 @@ class TrackCopier:
     def close(self) -> None:
         """Close the input."""
         self._input.close()
+
+
+def _copy_of(stream: Stream, output: av.container.OutputContainer) -> Stream:
+    copy = output.add_stream_from_template(stream)
+    if isinstance(copy, av.AudioStream) and copy.layout.name.endswith("channels"):
+        # Old containers say how many there are and not which; .mp4 must know.
+        layout = USUAL_LAYOUTS.get(copy.layout.nb_channels)
+        if layout is not None:
+            copy.codec_context.layout = layout
+    return copy
 
 
 def _packet_time(packet: Packet[Stream]) -> Fraction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from realtime.sinks.sink import temporary_name
 from realtime.sinks.tracks import TrackCopier
 from realtime.sources import SourceInfo
 
+FINE = 90_000
 EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
 # From a stream's colour space (AVColorSpace) to the converter's number for the same matrix.
 MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
@@ -141,6 +143,8 @@ def open_container(path: Path, info: SourceInfo) -> av.container.OutputContainer
     # Audio may begin before zero (a codec's lead-in); .mkv would move every time for it.
     options = {"avoid_negative_ts": "disabled"}
     if path.suffix.lower() in (".mp4", ".m4v", ".mov"):
-        # A late start is stored in this unit; by default in milliseconds.
-        options["movie_timescale"] = str(info.time_base.denominator)
+        # Late starts and audio's lead-in and end are stored in this unit, by default in milliseconds: the
+        # video's must fit exactly, the audio's to less than half a sample.
+        ticks = info.time_base.denominator
+        options["movie_timescale"] = str(ticks * math.ceil(FINE / ticks))
     return av.open(str(path), "w", container_options=options)

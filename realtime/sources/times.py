@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
 
 
@@ -53,3 +54,22 @@ class TimeMender:
         if what not in self._told:
             self._told.add(what)
             self._tell(f"{self._unit} {self._count} {what}")
+
+
+class DecodeTimes:
+    """When pictures are shown, of a file that only says when they are decoded.
+
+    As many pictures are shown as are decoded, and none before it is: in the order of showing, each takes the
+    earliest time that is left.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[int] = []
+
+    def add(self, ticks: int) -> None:
+        """Note the time of a packet."""
+        heapq.heappush(self._waiting, ticks)
+
+    def take(self) -> int | None:
+        """Return the time of the next picture, None if there are more pictures than packets."""
+        return heapq.heappop(self._waiting) if self._waiting else None

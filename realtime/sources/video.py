@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from realtime.errors import SourceError, warn
 from realtime.frames import Frame, Image
 from realtime.sources.light import colour_of, hdr_of, losses_of, matrix_of
 from realtime.sources.source import SourceInfo
-from realtime.sources.times import TimeMender
+from realtime.sources.times import DecodeTimes, TimeMender
 from realtime.sources.upright import lies_on_its_side, upright
 
 # FFmpeg reads these as text art; nobody means them as videos.
@@ -33,8 +32,7 @@ NETWORK_OPTIONS = {
     "http": {"reconnect": "1", "reconnect_delay_max": "4"},
     "https": {"reconnect": "1", "reconnect_delay_max": "4"},
 }
-# These say when a frame is decoded and not when it is shown: the earliest time not yet used is the next
-# picture's.
+# These say when a frame is decoded and not when it is shown.
 DECODE_TIMES_ONLY = {"avi"}
 # FFmpeg's fast way from YUV to RGB darkens by more than one level; this one takes 3 ms more at 720p.
 EXACT = (
@@ -55,6 +53,7 @@ class VideoSource:
     def __init__(self, name: str) -> None:
         self._name = name
         self._container = _open(name)
+        self._found = 0
         try:
             self._stream = _video_of(self._container, name)
             live = _is_live(name, self._container)
@@ -84,9 +83,9 @@ class VideoSource:
             name=self._name,
             width=width,
             height=height,
-            fps=Fraction(stream.average_rate or stream.guessed_rate or 30),
+            fps=self._rate(first),
             time_base=Fraction(stream.time_base or Fraction(1, 90000)),
-            frames=stream.frames or None,
+            frames=_promised(self._container, stream) or None,
             live=live,
             path=None if network else Path(self._name),
             colour=colour_of(stream.codec_context),
@@ -96,6 +95,13 @@ class VideoSource:
             hdr=hdr_of(first),
             lost=losses_of(first),
         )
+
+    def _rate(self, first: av.VideoFrame) -> Fraction:
+        stream = self._stream
+        if first.pts is None and first.duration and stream.time_base:
+            # A bare stream's container knows no rate and says 25; the video itself may.
+            return 1 / (first.duration * Fraction(stream.time_base))
+        return Fraction(stream.average_rate or stream.guessed_rate or 30)
 
     def skip_to(self, index: int) -> None:
         """Begin with frame `index`: those before it are decoded, to count them, but not given."""
@@ -113,26 +119,32 @@ class VideoSource:
                 yield Frame(self._rgb(picture), index, pts * base, time.monotonic(), duration)
 
     def _decode(self, live: bool) -> Iterator[av.VideoFrame]:
-        count, packets = 0, 0
-        unordered = self._container.format.name in DECODE_TIMES_ONLY
-        waiting: list[int] = []
+        count = 0
         try:
-            for packet in self._container.demux(self._stream):
-                packets += packet.size > 0
-                if unordered and packet.size and packet.dts is not None:
-                    heapq.heappush(waiting, packet.dts)
-                for picture in _pictures_of(packet, live):
-                    if unordered:
-                        picture.pts = heapq.heappop(waiting) if waiting else None
-                    yield picture
-                    count += 1
+            for picture in self._decode_unchecked(live):
+                yield picture
+                count += 1
         except (av.error.FFmpegError, OSError) as error:
             if live:
                 raise SourceError(f"{self._name}: the stream broke off ({_reason(error)})") from None
             raise SourceError(self._damage(count, f"{error}")) from None
-        promised = self._stream.frames
-        if count and not live and packets < promised:
+        promised = _promised(self._container, self._stream)
+        if count and not live and self._found < promised:
             raise SourceError(self._damage(count, f"it promises {promised} frames"))
+
+    def _decode_unchecked(self, live: bool) -> Iterator[av.VideoFrame]:
+        unordered = self._container.format.name in DECODE_TIMES_ONLY
+        times = DecodeTimes()
+        for packet in self._container.demux(self._stream):
+            self._found += packet.size > 0
+            if unordered and packet.size and packet.dts is not None:
+                times.add(packet.dts)
+                # The gaps of a variable rate are counted as frames, and have no packet.
+                self._found = packet.dts + 1
+            for picture in _pictures_of(packet, live):
+                if unordered:
+                    picture.pts = times.take()
+                yield picture
 
     def _rgb(self, picture: av.VideoFrame) -> Image:
         image = self._formatter.reformat(picture, format="rgb24", interpolation=EXACT).to_ndarray()
@@ -168,6 +180,14 @@ def _video_of(container: av.container.InputContainer, name: str) -> av.VideoStre
     if streams[0].codec_context is None or not streams[0].width:
         raise SourceError(f"{name}: its video cannot be decoded")
     return streams[0]
+
+
+def _promised(container: av.container.InputContainer, stream: av.VideoStream) -> int:
+    """Return how many frames a file says it has, 0 where it does not say."""
+    if "mp4" in container.format.name and len(stream.index_entries):
+        # A video that was trimmed without encoding still counts what its edit list leaves out.
+        return min(stream.frames, len(stream.index_entries))
+    return stream.frames
 
 
 def _is_live(name: str, container: av.container.InputContainer) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -81,6 +82,18 @@ def test_frames_times_and_tracks_are_kept(name: str, tmp_path: Path) -> None:
     if clip.expected is None:
         assert abs(seconds(out) - seconds(source)) <= 1 / float(clip.rate) + 1e-6
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted({source.name, out.name})
+
+
+def test_a_video_that_was_trimmed_by_its_edit_list_is_whole(tmp_path: Path) -> None:
+    clip = Clip("trimmed.mp4", list(range(60)), options={"g": "5", "bf": "0"}, audio=["aac"])
+    source, out = write(clip, tmp_path), tmp_path / "out.mp4"
+    data = bytearray(source.read_bytes())
+    place = data.index(b"elst") + 12
+    # From frame 20 on, half a second long.
+    data[place : place + 8] = struct.pack(">Ii", 45000, 20 * 512)
+    source.write_bytes(data)
+    assert convert(source, out) == 0
+    assert times(out) == times(source) == [Fraction(i, 30) for i in range(15)]
 
 
 @pytest.mark.parametrize("name", ["turned.mp4", "upside.mp4", "mirrored.mp4"])
