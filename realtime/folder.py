@@ -26,7 +26,7 @@ RunOne = Callable[[RunConfig], bool]
 
 def is_folder(source: str) -> bool:
     """Say whether a source, as users write it, is a folder."""
-    return not source.isdecimal() and "://" not in source and Path(source).is_dir()
+    return source != "demo" and not source.isdecimal() and "://" not in source and Path(source).is_dir()
 
 
 def run_folder(config: RunConfig, run_one: RunOne) -> int:

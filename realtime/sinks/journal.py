@@ -46,6 +46,7 @@ class Journal:
         self.segments: list[int] = []
         self.done: list[int] | None = None
         try:
+            self._tidy()
             self._read()
         except SinkError:
             self._lock.release()
@@ -103,6 +104,16 @@ class Journal:
         self._lock.release()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    @property
+    def whole(self) -> Path:
+        """Return the file that the segments are put together in."""
+        return self.folder / f"whole{self._output.suffix.lower()}"
+
+    def _tidy(self) -> None:
+        """Remove what a killed run left unfinished."""
+        for path in (*self.folder.glob(".*.part.*"), self.whole):
+            path.unlink(missing_ok=True)
+
     def _read(self) -> None:
         path = self.folder / NAME
         if not path.exists():
@@ -113,7 +124,9 @@ class Journal:
         except (OSError, ValueError, KeyError, TypeError):
             raise SinkError(f"{path}: damaged; remove the folder {self.folder} to start anew") from None
         other = [name for name in {**job, **self._job} if job.get(name) != self._job.get(name)]
-        if other and (segments or done):
+        if other and not segments:
+            return
+        if other:
             what = ", ".join(other)
             raise SinkError(
                 f"{self._output}: begun by another job (differing: {what}); repeat that one, "

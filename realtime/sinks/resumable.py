@@ -16,7 +16,6 @@ from realtime.frames import RenderedFrame
 from realtime.sinks.encoders import Encoding, choose_encoder
 from realtime.sinks.joining import join_segments
 from realtime.sinks.journal import Journal
-from realtime.sinks.sink import temporary_name
 from realtime.sinks.video import VideoFileSink
 from realtime.sources import SourceInfo
 
@@ -94,14 +93,13 @@ class ResumableSink:
             self.abort()
             return
         self._end_part()
-        temporary = temporary_name(self._path)
         parts = [self._journal.segment(number) for number in range(len(self._journal.segments))]
         limited = self._limit is not None and self.next_index >= self._limit
         try:
-            join_segments(parts, temporary, self._info, whole=not limited)
-            os.replace(temporary, self._path)
+            join_segments(parts, self._journal.whole, self._info, whole=not limited)
+            os.replace(self._journal.whole, self._path)
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            temporary.unlink(missing_ok=True)
+            self._journal.whole.unlink(missing_ok=True)
             self._journal.leave()
             raise SinkError(f"{self._path}: cannot be finished: {error}") from None
         self._journal.finish(self._keep)

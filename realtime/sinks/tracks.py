@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import cast
@@ -91,8 +92,7 @@ class TrackCopier:
         copy.metadata.update(_tags(stream.metadata))
         copy.disposition = stream.disposition
         self._streams[stream.index] = copy
-        if stream.type == "audio":
-            self._menders[stream.index] = self._mender(stream)
+        self._menders[stream.index] = self._mender(stream)
         return True
 
     def _would_do(self, stream: Stream) -> bool:
@@ -125,14 +125,15 @@ class TrackCopier:
         return self._matroska
 
     def _mender(self, stream: Stream) -> TimeMender:
-        ticks = round(1 / Fraction(stream.time_base or 1))
-
         def tell(text: str) -> None:
             warn(f"{self._source}: {text}")
 
-        # Matroska's milliseconds are coarser than some codecs' packets: there, equal times are right.
+        # Matroska's milliseconds are coarser than some codecs' packets, and two subtitles may begin at
+        # once: there, equal times are right. Subtitles have no rhythm that would show a new beginning.
+        sound = stream.type == "audio"
         coarse = self._matroska or "webm" in self._output.format.name
-        return TimeMender(1, ticks, tell, f"track {stream.index}'s packet", strict=not coarse)
+        far = round(1 / Fraction(stream.time_base or 1)) if sound else sys.maxsize
+        return TimeMender(1, far, tell, f"track {stream.index}'s packet", strict=sound and not coarse)
 
     def _read(self) -> Iterator[Packet[Stream]]:
         wanted = [stream for stream in self._input.streams if stream.index in self._streams]

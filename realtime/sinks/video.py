@@ -60,7 +60,7 @@ class VideoFileSink:
                 self._tracks.copy_until(rendered.frame.time)
             for packet in self._stream.encode(self._picture(rendered)):
                 self._container.mux(packet)
-        except (av.error.FFmpegError, OSError, ValueError) as error:
+        except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
             raise SinkError(f"{self._path}: cannot be written: {error}") from None
         return True
 

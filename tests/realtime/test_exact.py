@@ -96,6 +96,31 @@ def test_a_video_that_was_trimmed_by_its_edit_list_is_whole(tmp_path: Path) -> N
     assert times(out) == times(source) == [Fraction(i, 30) for i in range(15)]
 
 
+@pytest.mark.parametrize("ending", [".mp4", ".mkv"])
+def test_broken_times_of_sound_are_mended(
+    ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = write(BY_NAME["late.mkv"], tmp_path)
+    source, out = tmp_path / "bad.mkv", tmp_path / f"out{ending}"
+    options = {"avoid_negative_ts": "disabled"}
+    with av.open(str(good)) as old, av.open(str(source), "w", container_options=options) as new:
+        copies = [new.add_stream_from_template(stream) for stream in old.streams]
+        for count, packet in enumerate(p for p in old.demux() if p.size):
+            packet.stream = copies[packet.stream_index]
+            if packet.stream.type == "audio":
+                # Rising decoding times let it pass; the file keeps the others alone.
+                packet.dts = count - 1000
+                packet.pts = 100 if count % 5 == 0 else packet.pts
+            new.mux(packet)
+    assert convert(source, out) == 0
+    assert times(out) == times(good)
+    (before,), (after,) = tracks(source, "audio"), tracks(out, "audio")
+    assert before[2] != sorted(before[2])
+    assert after[1] == before[1]
+    assert after[2] == sorted(after[2])
+    assert "track 1's packet" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["turned.mp4", "upside.mp4", "mirrored.mp4"])
 def test_turned_pictures_come_out_upright(name: str, tmp_path: Path) -> None:
     source, out = write(BY_NAME[name], tmp_path), tmp_path / "out.mp4"

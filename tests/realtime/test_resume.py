@@ -314,9 +314,15 @@ def test_a_resumed_folder_leaves_out_what_is_done(
     out = tmp_path / "out"
     args = ["--source", str(folder), "--output", str(out), "--resume"]
     assert main(args) == 1
-    stamps = {path.name: path.stat().st_mtime_ns for path in out.glob("[a-z]*")}
     capsys.readouterr()
     (folder / "c.mp4").unlink()
+    assert main([*args, "--effect", "lips"]) == 0, "other settings: all anew"
+    assert "was done before" not in capsys.readouterr().out
+    (folder / "c.mp4").write_text("no video")
+    assert main([*args]) == 1
+    (folder / "c.mp4").unlink()
+    stamps = {path.name: path.stat().st_mtime_ns for path in out.glob("[a-z]*")}
+    capsys.readouterr()
     (folder / "b.mp4").rename(folder / "d.mp4")
     assert main(args) == 0
     text = capsys.readouterr().out
