@@ -76,6 +76,7 @@ def open_source(name: str, live: LiveOptions | None = None) -> Source:
 
 def _lasting(connect: Callable[[], Source], live: LiveOptions | None) -> Source:
     source = connect()
-    if live is None or not source.info.live:
+    if live is None:
         return source
-    return LiveSource(source, connect, live.reconnect)
+    # A file on a network is read likewise, as a read may hang; FFmpeg itself asks again for what is missing.
+    return LiveSource(source, connect, live.reconnect if source.info.live else 0.0)

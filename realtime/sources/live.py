@@ -21,7 +21,8 @@ JOIN_SECONDS = 1.0
 class LiveSource:
     """Reads a camera or a stream on a thread of its own, so that a read that hangs holds nobody up.
 
-    Times begin at zero with the first frame; after an interruption they go on by the clock.
+    A live source's times begin at zero with the first frame; after an interruption they go on by the
+    clock. A file on a network keeps its own.
 
     Args:
         source: opened; closed by this one.
@@ -91,7 +92,7 @@ class LiveSource:
 
     def _time_for(self, frame: Frame) -> Fraction:
         if self._last is None:
-            return Fraction(0)
+            return Fraction(0) if self.info.live else frame.time
         return self._last.time + Fraction(frame.captured_at - self._last.captured_at)
 
     def _continued(self, frame: Frame, shift: Fraction) -> Frame:

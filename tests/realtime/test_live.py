@@ -20,6 +20,7 @@ import realtime.app
 from realtime.errors import SourceError, UsageError
 from realtime.frames import Frame, RenderedFrame
 from realtime.pipeline import Pipeline, Stage
+from realtime.sinks import NullSink
 from realtime.sources import LiveOptions, LiveSource, open_source
 from run_webcam import main
 from tests.conftest import Image, VideoMaker, times
@@ -269,8 +270,9 @@ def test_a_udp_stream_is_live_and_survives_its_sender(capsys: pytest.CaptureFixt
 def serve(tmp_path: Path) -> Iterator[Callable[..., str]]:
     """Return a function that serves a file by HTTP, with its length or as a stream without one."""
     servers: list[http.server.ThreadingHTTPServer] = []
+    ending = threading.Event()
 
-    def start(path: Path, length: bool = True) -> str:
+    def start(path: Path, length: bool = True, hang_after: float | None = None) -> str:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 data = path.read_bytes()
@@ -281,6 +283,10 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., str]]:
                     self.send_header("Content-Length", str(len(data) - begin))
                     self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
                 self.end_headers()
+                if hang_after is not None:
+                    self.wfile.write(data[begin : int(len(data) * hang_after)])
+                    ending.wait(20)
+                    return
                 self.wfile.write(data[begin:])
 
             def log_message(self, *args: object) -> None:
@@ -293,6 +299,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., str]]:
         return f"http://127.0.0.1:{server.server_port}/{path.name}"
 
     yield start
+    ending.set()
     for server in servers:
         server.shutdown()
         server.server_close()
@@ -307,6 +314,22 @@ def test_a_file_by_http_is_a_file(
     assert main(["--source", serve(path), "--output", str(out)]) == 0
     assert times(out) == times(path)
     assert tracks(out, "audio") == tracks(path, "audio")
+
+
+def test_a_stop_does_not_wait_for_a_server_that_hangs(
+    serve: Callable[..., str], make_video: VideoMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.sources.video.READ_SECONDS", 8)
+    path = make_video(frames=60, size=(640, 360), options={"movflags": "faststart"})
+    source = open_source(serve(path, hang_after=0.6), LiveOptions())
+    assert not source.info.live
+    stages = [Stage("render", lambda frame: RenderedFrame(frame, frame.image))]
+    pipeline = Pipeline(source, stages, [NullSink()])
+    threading.Timer(0.5, pipeline.stop).start()
+    started = time.monotonic()
+    report = pipeline.run()
+    assert time.monotonic() - started < 2.5
+    assert 0 < report.frames < 60
 
 
 def test_a_stream_by_http_without_an_end_is_live(serve: Callable[..., str], tmp_path: Path) -> None:
