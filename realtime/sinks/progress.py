@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 from tqdm import tqdm
@@ -24,30 +25,38 @@ class ProgressSink:
     """
 
     def __init__(self, info: SourceInfo, limit: int | None = None) -> None:
-        self._bar = _Bar(
-            total=expected_frames(info, limit), unit=" frames", desc=_short(info.name), file=sys.stderr
-        )
-        self._begun = False
+        self._name, self._total = _short(info.name), expected_frames(info, limit)
+        self._bar: _Bar | None = None
 
     def write(self, rendered: RenderedFrame) -> bool:
         """Move the bar to this frame; one that was done before (a replay) leaves it where it is."""
-        if not self._begun:
-            # A resumed job begins later, and what it skipped was not done at this speed.
-            self._begun = True
-            self._bar.reset()
-            self._bar.initial = self._bar.n = rendered.frame.index
-        done = rendered.frame.index + 1
-        if done > self._bar.n:
-            self._bar.update(done - self._bar.n)
+        index = rendered.frame.index
+        if self._bar is None:
+            self._bar = self._begin(index)
+        if index >= self._bar.n:
+            self._bar.update(index + 1 - self._bar.n)
         return True
+
+    def _begin(self, index: int) -> _Bar:
+        # A resumed job begins later; what it skipped was not done at this speed. The width is asked for by
+        # us: tqdm shows nothing where a terminal claims to have no columns.
+        return _Bar(
+            total=self._total,
+            initial=index,
+            desc=self._name,
+            unit=" frames",
+            file=sys.stderr,
+            ncols=min(110, shutil.get_terminal_size().columns),
+        )
 
     def close(self, whole: bool = True) -> None:
         """Leave the bar as it stands."""
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def abort(self) -> None:
         """Leave the bar as it stands."""
-        self._bar.close()
+        self.close(whole=False)
 
 
 def expected_frames(info: SourceInfo, limit: int | None = None) -> int | None:
