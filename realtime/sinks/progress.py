@@ -38,15 +38,17 @@ class ProgressSink:
         return True
 
     def _begin(self, index: int) -> _Bar:
-        # A resumed job begins later; what it skipped was not done at this speed. The width is asked for by
-        # us: tqdm shows nothing where a terminal claims to have no columns.
+        # A resumed job begins later; what it skipped was not done at this speed. The size is asked for by
+        # us: tqdm shows nothing where a terminal claims to have none.
+        size = shutil.get_terminal_size()
         return _Bar(
             total=self._total,
             initial=index,
             desc=self._name,
             unit=" frames",
             file=sys.stderr,
-            ncols=min(110, shutil.get_terminal_size().columns),
+            ncols=min(110, size.columns),
+            nrows=size.lines,
         )
 
     def close(self, whole: bool = True) -> None:
