@@ -11,6 +11,7 @@ from realtime.app import run
 from realtime.config import RunConfig
 from realtime.effects import describe_effects
 from realtime.errors import UsageError, tell
+from realtime.sinks import ENCODERS
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -22,7 +23,11 @@ def _parser() -> argparse.ArgumentParser:
         "Without --output a window opens; q or Esc ends.",
     )
     add = parser.add_argument
-    add("--source", default="0", help="camera number or device, file, URL, or demo (default: 0)")
+    add(
+        "--source",
+        default="0",
+        help="camera number or device, file, folder, URL, or demo (default: 0)",
+    )
     add(
         "--effect",
         action="append",
@@ -30,7 +35,18 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME:key=value,...",
         help="an effect; may be given several times (default: overlay)",
     )
-    add("--output", type=Path, metavar="FILE", help="write a video (or an image, for a still source)")
+    add(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write a video, or what the source is: an image, a folder",
+    )
+    add(
+        "--codec",
+        metavar="NAME",
+        help=f"video encoder: {', '.join(ENCODERS)} (default: by the file's ending)",
+    )
+    add("--crf", type=int, metavar="N", help="quality, on the encoder's own scale (default: nearly lossless)")
     add(
         "--display",
         action=argparse.BooleanOptionalAction,
@@ -52,6 +68,26 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-faces", type=int, default=4, metavar="N", help="faces a frame, the largest (default: 4)")
     add("--detect-every", type=int, default=5, metavar="N", help="frames between searches for faces (5)")
     add("--smooth", type=float, default=0.75, metavar="S", help="steadiness, 0 (none) to 0.95 (0.75)")
+    add("--camera-size", metavar="WxH", help="picture size to ask of a camera")
+    add("--camera-fps", type=float, metavar="N", help="frames a second to ask of a camera")
+    add(
+        "--reconnect",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long a lost camera or network stream is tried again (default: 30; 0: never)",
+    )
+    add(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="show a bar with frames a second and time left (default: for files, on a terminal)",
+    )
+    add(
+        "--resume",
+        action="store_true",
+        help="keep finished segments when interrupted, and go on with those of an earlier run",
+    )
     add("--max-frames", type=int, metavar="N", help="stop after so many frames")
     add("--stats", action="store_true", help="print the time of each stage at the end")
     add("--stats-json", type=Path, metavar="FILE", help="write the times of each stage as JSON")

@@ -15,16 +15,18 @@ from typing import Any
 
 import cv2
 
-from engines import EngineError, load_engine
+from engines import Engine, EngineError, load_engine
 from realtime.config import RunConfig
 from realtime.detection import FaceDetector
 from realtime.errors import RealtimeError, tell
+from realtime.folder import is_folder, run_folder
 from realtime.pipeline import Pipeline, Report, Stage
 from realtime.quiet import native_chatter_hidden
 from realtime.rendering import Renderer
-from realtime.sinks import ContactSheetSink, NullSink, Sink, WindowSink, open_output
+from realtime.resume import resume_job
+from realtime.sinks import ContactSheetSink, NullSink, ProgressSink, Sink, WindowSink, open_output
 from realtime.sinks.sink import check_writable, temporary_name
-from realtime.sources import SourceInfo, open_source
+from realtime.sources import ReplayingSource, SourceInfo, open_source
 from realtime.tracking import FaceTracker
 
 
@@ -35,8 +37,11 @@ def run(config: RunConfig) -> int:
     # The stages are threads already; OpenCV's own would fight them and the engine for the cores.
     cv2.setNumThreads(1)
     try:
-        with native_chatter_hidden():
-            report = _run(config)
+        with native_chatter_hidden(), contextlib.ExitStack() as undo:
+            engine = _Engine(config, undo)
+            if is_folder(config.source):
+                return run_folder(config, lambda job: _run_of_many(job, engine))
+            report = _run(config, engine)
     except (RealtimeError, EngineError) as error:
         return tell(error)
     except KeyboardInterrupt:
@@ -47,44 +52,81 @@ def run(config: RunConfig) -> int:
     return 0
 
 
-def _run(config: RunConfig) -> Report:
-    source = open_source(config.source)
+class _Engine:
+    """The engine, loaded when the first source is open; closed with `undo`."""
+
+    def __init__(self, config: RunConfig, undo: contextlib.ExitStack) -> None:
+        self._config, self._undo = config, undo
+        self._loaded: Engine | None = None
+
+    def get(self) -> Engine:
+        if self._loaded is None:
+            config = self._config
+            self._loaded, line = load_engine(
+                config.backend,
+                config.weights,
+                config.threads,
+                config.precision,
+                config.require_gpu,
+                config.max_faces,
+            )
+            self._undo.callback(self._loaded.close)
+            print(line, file=sys.stderr, flush=True)
+        return self._loaded
+
+
+def _run_of_many(job: RunConfig, engine: _Engine) -> bool:
+    report = _run(job, engine, keep_journal=True)
+    _tell(job, report)
+    return report is not None and report.stopped
+
+
+def _run(config: RunConfig, engines: _Engine, keep_journal: bool = False) -> Report | None:
+    """Run one job; None if an earlier run has done it."""
+    source = open_source(config.source, config.live)
     with contextlib.ExitStack() as undo:
         undo.callback(source.close)
-        sinks = _open_sinks(config, source.info, undo)
-        engine, line = load_engine(
-            config.backend,
-            config.weights,
-            config.threads,
-            config.precision,
-            config.require_gpu,
-            config.max_faces,
-        )
-        undo.callback(engine.close)
-        print(line, file=sys.stderr, flush=True)
+        replay: ReplayingSource | None = None
+        output: Sink | None = None
+        if config.resume:
+            source, output = replay, resumable = resume_job(config, source, keep_journal)
+            undo.callback(resumable.abort)
+            if resumable.finished:
+                return None
+        elif config.output is not None:
+            output = open_output(config.output, source.info, config.encoding)
+        sinks = _open_sinks(config, source.info, output, undo)
+        engine = engines.get()
         detector = FaceDetector(max_faces=config.max_faces)
         undo.callback(detector.close)
         renderer = Renderer(config.parsed_effects, config.compare)
 
         tracker = FaceTracker(detector, engine, config.detect_every, config.smooth)
         stages = [Stage("parse", tracker.update), Stage("render", renderer.render)]
-        pipeline = Pipeline(source, stages, sinks, config.max_frames)
+        # A replaying source counts its own: frames come several times.
+        pipeline = Pipeline(source, stages, sinks, None if replay else config.max_frames)
         with _stopping(pipeline):
-            return pipeline.run()
+            report = pipeline.run()
+        report.frames -= replay.replayed if replay else 0
+        return report
 
 
-def _open_sinks(config: RunConfig, info: SourceInfo, undo: contextlib.ExitStack) -> list[Sink]:
-    sinks: list[Sink] = []
+def _open_sinks(
+    config: RunConfig, info: SourceInfo, output: Sink | None, undo: contextlib.ExitStack
+) -> list[Sink]:
     if config.stats_json is not None:
         check_writable(config.stats_json)
-    if config.output is not None:
-        sinks.append(open_output(config.output, info))
+    sinks = [] if output is None else [output]
     if config.contact_sheet is not None:
         sinks.append(ContactSheetSink(config.contact_sheet))
     if config.shows_window:
         sinks.append(WindowSink(info))
         # Not left open when the engine can't be loaded.
         undo.callback(cv2.destroyAllWindows)
+    if not info.still and config.shows_progress(info.live, sys.stderr.isatty()):
+        progress = ProgressSink(info, config.max_frames)
+        undo.callback(progress.abort)
+        sinks.append(progress)
     return sinks or [NullSink()]
 
 
@@ -106,7 +148,10 @@ def _stopping(pipeline: Pipeline) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _tell(config: RunConfig, report: Report) -> None:
+def _tell(config: RunConfig, report: Report | None) -> None:
+    if report is None:
+        print(f"{config.output}: was done before")
+        return
     fps = report.frames / report.seconds if report.seconds else 0.0
     dropped = f", {report.dropped} dropped" if report.dropped else ""
     stopped = ", stopped early" if report.stopped else ""
@@ -115,6 +160,9 @@ def _tell(config: RunConfig, report: Report) -> None:
         print(report.timing.table())
     if config.stats_json is not None:
         _write_json(config.stats_json, report.to_dict())
+    if config.resume and report.stopped:
+        print(f"{config.output} is not whole yet; the same command goes on with it")
+        return
     for path in (config.output, config.contact_sheet, config.stats_json):
         if path is not None and report.frames:
             print(f"wrote {path}")

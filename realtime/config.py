@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from realtime.effects import Effect, parse_effect
 from realtime.errors import UsageError
+from realtime.sinks import Encoding
+from realtime.sources import NOTHING_ASKED, LiveOptions
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,8 @@ class RunConfig:
         source: a camera's index or device path, a file, a URL, or "demo".
         effects: as written by the user, see `parse_effect`.
         output: a video file, or an image file for a still source.
+        codec: a video encoder's name; None for the one of the output's ending.
+        crf: quality on the encoder's own scale; None for its default.
         display: show a window; None: only where there is no other output.
         contact_sheet: an image file for evenly spaced frames.
         compare: before and after, side by side.
@@ -26,16 +32,23 @@ class RunConfig:
         weights: a .safetensors file; None for the shipped weights.
         threads: CPU threads of the engine; None for one a core.
         max_faces: at most so many faces a frame.
+        camera_size: "WIDTHxHEIGHT" asked of a camera.
+        camera_fps: frames a second asked of a camera.
+        reconnect: for how many seconds a lost camera or stream is tried again; 0: never.
         max_frames: stop after so many frames.
         detect_every: frames from one search for new faces to the next.
         smooth: how much of the past parsing is kept where nothing moves, 0 to 0.95.
         stats_json: a file for the report.
+        progress: show a bar; None: for file jobs on a terminal without a window.
+        resume: write segments, and go on with those of an interrupted run.
         stats: print per-stage times at the end.
     """
 
     source: str = "0"
     effects: tuple[str, ...] = ()
     output: Path | None = None
+    codec: str | None = None
+    crf: int | None = None
     display: bool | None = None
     contact_sheet: Path | None = None
     compare: bool = False
@@ -49,8 +62,14 @@ class RunConfig:
     detect_every: int = 5
     smooth: float = 0.75
     stats_json: Path | None = None
+    camera_size: str | None = None
+    camera_fps: float | None = None
+    reconnect: float = 30.0
+    progress: bool | None = None
+    resume: bool = False
     stats: bool = False
     parsed_effects: tuple[Effect, ...] = field(init=False, default=())
+    live: LiveOptions = field(init=False, default=NOTHING_ASKED)
 
     def __post_init__(self) -> None:
         for name in ("threads", "max_faces", "max_frames", "detect_every"):
@@ -62,8 +81,40 @@ class RunConfig:
         same = self.output is not None and self.contact_sheet is not None
         if same and self.output == self.contact_sheet:
             raise UsageError(f"{self.output}: --output and --contact-sheet are the same file")
+        for name in ("codec", "crf"):
+            if getattr(self, name) is not None and self.output is None:
+                raise UsageError(f"--{name} without --output: there is no file to encode")
+        if self.resume and self.output is None:
+            raise UsageError("--resume without --output: there is nothing to go on with")
+        if self.resume and self.contact_sheet is not None:
+            raise UsageError("--resume and --contact-sheet do not go together: a sheet needs all frames")
+        object.__setattr__(self, "live", self._live())
         effects = tuple(parse_effect(text) for text in self.effects or ("overlay",))
         object.__setattr__(self, "parsed_effects", effects)
+
+    def shows_progress(self, live: bool, terminal: bool) -> bool:
+        """Say whether a bar is wanted for a source, given whether errors go to a terminal."""
+        if self.progress is not None:
+            return self.progress
+        return terminal and not live and not self.shows_window
+
+    def _live(self) -> LiveOptions:
+        size = None
+        if self.camera_size is not None:
+            match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", self.camera_size)
+            if match is None:
+                raise UsageError(f"--camera-size {self.camera_size}: WIDTHxHEIGHT, such as 1280x720")
+            size = (int(match[1]), int(match[2]))
+        if self.camera_fps is not None and not 1 <= self.camera_fps <= 1000:
+            raise UsageError(f"--camera-fps {self.camera_fps:g}: 1 to 1000")
+        if not 0 <= self.reconnect < math.inf:
+            raise UsageError(f"--reconnect {self.reconnect:g}: seconds, 0 or more")
+        return LiveOptions(size, self.camera_fps, self.reconnect)
+
+    @property
+    def encoding(self) -> Encoding:
+        """Return what is asked of the video encoder."""
+        return Encoding(self.codec, self.crf)
 
     @property
     def shows_window(self) -> bool:

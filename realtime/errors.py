@@ -42,3 +42,8 @@ def tell(error: Exception) -> int:
     """Tell an error in one line on the terminal; return the exit code of the command line."""
     print(f"error: {error}", file=sys.stderr)
     return error.exit_code if isinstance(error, RealtimeError) else 1
+
+
+def warn(text: str) -> None:
+    """Tell the user in one line of something that is lost or mended while the work goes on."""
+    print(f"warning: {text}", file=sys.stderr, flush=True)

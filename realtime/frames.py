@@ -37,12 +37,14 @@ class Frame:
         index: position in the source, from 0; gaps show frames that were dropped.
         time: seconds since the source's zero, exact, from the frame's PTS.
         captured_at: `time.monotonic()` at capture.
+        duration: how long the source shows it, seconds; None where that is unknown.
     """
 
     image: Image
     index: int
     time: Fraction
     captured_at: float
+    duration: Fraction | None = None
 
     def __post_init__(self) -> None:
         image = self.image

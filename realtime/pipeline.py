@@ -17,7 +17,7 @@ from realtime.channel import Channel, Closed
 from realtime.errors import RealtimeError, SourceError, StageError
 from realtime.frames import Frame, RenderedFrame
 from realtime.sinks import Sink
-from realtime.sources import Source
+from realtime.sources import Interruptible, Source
 from realtime.timing import Timing
 
 JOIN_SECONDS = 2.0
@@ -193,6 +193,8 @@ class Pipeline:
         self.report.stopped = self._stop
         for channel in self._channels:
             channel.cancel()
+        if isinstance(self.source, Interruptible):
+            self.source.interrupt()
         deadline = time.monotonic() + JOIN_SECONDS
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))

@@ -70,12 +70,16 @@ class FaceTracker:
     ) -> None:
         self.detector, self.engine, self.every, self.smoothing = detector, engine, every, smoothing
         self._named = 0
-        self._views = 0
         self.reset()
 
     def reset(self) -> None:
-        """Forget all faces, as at a cut; identities are not used again."""
+        """Forget everything but the identities given, which are not used again.
+
+        A gap in time does the same, and so does a step back: what follows is then the same as in a run that
+        begins there, which a resumed one relies on.
+        """
         self._tracks: list[Track] = []
+        self._views = 0
         self._cut = CutDetector()
         self._time: float | None = None
         self._since = 0
@@ -83,10 +87,11 @@ class FaceTracker:
     def update(self, frame: Frame) -> ParsedFrame:
         """Return the faces of a frame, largest first; frames come in order of time."""
         image, now = frame.image, float(frame.time)
-        gap = self._time is not None and not 0.0 < now - self._time <= GAP_SECONDS
-        if self._cut(image) or gap:
-            self._tracks, self._since = [], 0
+        if self._time is not None and not 0.0 < now - self._time <= GAP_SECONDS:
+            self.reset()
         self._time = now
+        if self._cut(image):
+            self._tracks, self._since = [], 0
         searched = self._since % self.every == 0 or not self._shown()
         if searched:
             self._search(image, now)

@@ -205,6 +205,17 @@ def test_help_names_every_flag_and_effect() -> None:
     flags = "source effect output display no-display compare contact-sheet backend precision weights threads"
     for flag in (*flags.split(), "max-faces", "max-frames", "require-gpu", "stats"):
         assert f"--{flag}" in text
+    for flag in (
+        "codec",
+        "crf",
+        "resume",
+        "progress",
+        "no-progress",
+        "camera-size",
+        "camera-fps",
+        "reconnect",
+    ):
+        assert f"--{flag}" in text
     for effect in ("lips:color=#b3123f", "hair:color=", "overlay:strength="):
         assert effect in text
 

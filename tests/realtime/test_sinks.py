@@ -9,7 +9,8 @@ import pytest
 
 from realtime.errors import SinkError, UsageError
 from realtime.frames import Frame, Image, RenderedFrame
-from realtime.sinks import ContactSheetSink, VideoFileSink, WindowSink, open_output
+from realtime.sinks import ContactSheetSink, ProgressSink, VideoFileSink, WindowSink, open_output
+from realtime.sinks.progress import expected_frames
 from realtime.sources import SourceInfo, open_source
 from tests.conftest import VideoMaker, times
 
@@ -173,3 +174,18 @@ def test_no_display_is_said_and_does_not_abort(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(SinkError, match="no display here; use --no-display"):
         WindowSink(info())
+
+
+def test_progress_counts_frames_once_and_estimates_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    assert expected_frames(info(frames=9)) == 9
+    assert expected_frames(info(seconds=2.0)) == 60
+    assert expected_frames(info(seconds=2.0), 25) == 25
+    assert expected_frames(info()) is None
+    sink = ProgressSink(info(name="folder/clip.mp4", frames=4))
+    for index in (0, 1, 0, 1, 2, 3):
+        assert sink.write(rendered(index))
+    sink.close()
+    last = capsys.readouterr().err.split("\r")[-1]
+    assert "clip.mp4: 100%" in last
+    assert "4/4" in last
+    assert "frames/s" in last

@@ -205,6 +205,18 @@ def test_frames_and_results_never_part() -> None:
         assert nose[::-1] == pytest.approx(face.point(0.0, 0.55), abs=3), step
 
 
+def test_a_step_back_in_time_begins_anew_as_a_fresh_run_does() -> None:
+    def planes(stage: Stage, first: int) -> list[bytes]:
+        stage.index = first
+        shown = [stage.show(DrawnFace(200 + 3 * step, 150)) for step in range(8)]
+        return [face.probabilities.tobytes() for parsed in shown for face in parsed.faces]
+
+    used = Stage(smoothing=0.75, every=3)
+    for step in range(20):
+        used.show(DrawnFace(500 - 10 * step, 200))
+    assert planes(used, 5) == planes(Stage(smoothing=0.75, every=3), 5)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_same_frames_give_the_same_faces(seed: int) -> None:
     def once() -> list[Any]:
