@@ -132,10 +132,10 @@ class ParsedFace:
             return labels
         rows, columns = covered
         # Enlarged as probabilities, and only then compared: edges stay smooth.
-        best = self._warp(self.probabilities[0], rows, columns)
+        best = self.sample(self.probabilities[0], rows, columns)
         best_id = np.full(best.shape, self.classes[0], np.uint8)
         for plane, class_id in zip(self.probabilities[1:], self.classes[1:], strict=True):
-            value = self._warp(plane, rows, columns)
+            value = self.sample(plane, rows, columns)
             better = value > best
             best_id[better] = class_id
             np.maximum(best, value, out=best)
@@ -166,9 +166,52 @@ class ParsedFace:
 
         Only the region of the image where it isn't zero is computed; None where there is none.
         """
+        return self._region_of(self.paint_plane(part))
+
+    def paint_plane(self, part: str | Iterable[str]) -> Plane:
+        """Return (O, O) float32 in crop coordinates: what `alpha` brings into the image."""
         low, high = ALPHA_RAMP
         steep = np.clip((self._crop_plane(part) - low) * (1.0 / (high - low)), 0.0, 1.0)
-        return self._region_of(np.asarray(steep * _fade(steep.shape[-1]), np.float32))
+        return np.asarray(steep * _fade(steep.shape[-1]), np.float32)
+
+    def region(self, plane: Plane, margin: float = 0.0) -> tuple[slice, slice] | None:
+        """Return the rows and columns of the image where a plane in crop coordinates is not zero.
+
+        Args:
+            plane: (O, O) float32, 0 to 1.
+            margin: how much wider, in pixels of the plane.
+
+        Returns:
+            None where nothing of it is seen.
+        """
+        seen = plane > 1.0 / 512.0
+        columns, rows = np.flatnonzero(seen.any(axis=0)), np.flatnonzero(seen.any(axis=1))
+        if not len(rows):
+            return None
+        more = 1.0 + margin
+        box = (columns[0] - more, rows[0] - more, columns[-1] + more + 1.0, rows[-1] + more + 1.0)
+        return self._covered(box, plane.shape[-1])
+
+    def sample(
+        self, plane: npt.NDArray[Value], rows: slice, columns: slice, size: tuple[int, int] | None = None
+    ) -> npt.NDArray[Value]:
+        """Bring a plane in crop coordinates into a rectangle of the image, also at another size.
+
+        Args:
+            plane: (O, O) or (O, O, 3), uint8 or float32.
+            rows, columns: of the image.
+            size: (height, width) of the answer in pixels; None for the rectangle's own.
+        """
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        size = size or (height, width)
+        matrix = self.alignment.to_image(plane.shape[0])
+        # The middle of a large pixel is not the middle of its first small one: hence the halves.
+        shrink = np.array([size[1] / width, size[0] / height])
+        matrix[:, 2] += 0.5 - np.array([columns.start, rows.start])
+        matrix = matrix * shrink[:, None]
+        matrix[:, 2] -= 0.5
+        warped = cv2.warpAffine(plane, matrix, size[::-1], flags=cv2.INTER_LINEAR)
+        return np.asarray(warped, plane.dtype)
 
     def warp(self, colour: Image, alpha: Plane) -> tuple[Image, PartAlpha] | None:
         """Bring a picture in crop coordinates into the image.
@@ -185,8 +228,8 @@ class ParsedFace:
             return None
         rows, columns = covered
         faded = np.asarray(alpha * _fade(alpha.shape[0]), np.float32)
-        part = PartAlpha(self._warp(faded, rows, columns), columns.start, rows.start)
-        return self._warp(colour, rows, columns), part
+        part = PartAlpha(self.sample(faded, rows, columns), columns.start, rows.start)
+        return self.sample(colour, rows, columns), part
 
     def _crop_plane(self, part: str | Iterable[str]) -> Plane:
         names = [part] if isinstance(part, str) else list(part)
@@ -199,16 +242,11 @@ class ParsedFace:
         return np.asarray(self.probabilities[channels].sum(axis=0), np.float32)
 
     def _region_of(self, plane: Plane) -> PartAlpha | None:
-        seen = plane > 1.0 / 512.0
-        columns_seen, rows_seen = np.flatnonzero(seen.any(axis=0)), np.flatnonzero(seen.any(axis=1))
-        if not len(rows_seen):
-            return None
-        box = (columns_seen[0] - 1, rows_seen[0] - 1, columns_seen[-1] + 2, rows_seen[-1] + 2)
-        covered = self._covered(box, plane.shape[-1])
+        covered = self.region(plane)
         if covered is None:
             return None
         rows, columns = covered
-        return PartAlpha(self._warp(plane, rows, columns), columns.start, rows.start)
+        return PartAlpha(self.sample(plane, rows, columns), columns.start, rows.start)
 
     def _covered(
         self, box: tuple[float, float, float, float] | None = None, size: int = 2
@@ -218,13 +256,6 @@ class ParsedFace:
         if rows.stop <= rows.start or columns.stop <= columns.start:
             return None
         return rows, columns
-
-    def _warp(self, plane: npt.NDArray[Value], rows: slice, columns: slice) -> npt.NDArray[Value]:
-        matrix = self.alignment.to_image(plane.shape[0])
-        matrix[:, 2] -= (columns.start, rows.start)
-        size = (columns.stop - columns.start, rows.stop - rows.start)
-        warped = cv2.warpAffine(plane, matrix, size, flags=cv2.INTER_LINEAR)
-        return np.asarray(warped, plane.dtype)
 
 
 @dataclass(frozen=True, slots=True)

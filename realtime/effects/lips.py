@@ -1,13 +1,26 @@
-"""Lipstick: both lips, never the inner mouth."""
+"""Lipstick: both lips, never the teeth."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
+
 from realtime.effects.effect import Colour
-from realtime.effects.paint import recolour
-from realtime.frames import Image, ParsedFace
+from realtime.effects.paint import blend
+from realtime.effects.patch import Patch
+from realtime.effects.tone import Lab, lab_of, ramp, statistics, to_lab, to_rgb
+from realtime.frames import Image, ParsedFace, Plane
+
+LIPS = ("u_lip", "l_lip")
+# Below so much of alpha, in pixels of the image, there is nothing to measure a mean on.
+LEAST_AREA = 8.0
+# Share of the way to a darker and to a lighter colour's lightness: paint must not glow in a dim room.
+DARKEN, LIGHTEN = 0.8, 0.3
+# Share of the lips' own variation in hue and chroma that stays.
+OWN_CHROMA = 0.6
 
 
 @dataclass(frozen=True)
@@ -17,12 +30,55 @@ class Lips:
     Attributes:
         color: RGB.
         strength: 0 to 1.
+        gloss: 0 is matte, 0.4 leaves the shine as it is, 1 adds much.
     """
 
     color: Colour = (179, 18, 63)
     strength: float = 0.7
+    gloss: float = 0.4
 
     def apply(self, image: Image, faces: Sequence[ParsedFace]) -> None:
         """See `Effect.apply`."""
-        for face in faces:
-            recolour(image, face, ("u_lip", "l_lip"), self.color, self.strength, darken=0.85, lighten=0.25)
+        for face in faces if self.strength > 0.0 else ():
+            plane = face.paint_plane(LIPS)
+            patch = Patch.around(image, face, plane, margin=2.0)
+            if patch is None:
+                continue
+            alpha = patch.refined(plane)
+            lab = to_lab(patch.pixels)
+            alpha *= 1.0 - _teeth(lab, alpha, patch.sample(face.paint_plane("mouth")))
+            if float(alpha.sum()) > LEAST_AREA:
+                blend(patch.pixels, alpha, to_rgb(self._painted(lab, alpha)), self.strength)
+
+    def _painted(self, lab: Lab, alpha: Plane) -> Lab:
+        light = lab[..., 0]
+        mean, deviation = statistics(light, alpha)
+        own = np.array([statistics(lab[..., i], alpha)[0] for i in (1, 2)], np.float32)
+        target = lab_of(self.color)
+        reached = mean + (DARKEN if target[0] < mean else LIGHTEN) * (target[0] - mean)
+        # A colour that is not given all its light isn't given all its chroma either.
+        dim = min(1.0, reached / max(float(target[0]), 1.0))
+        # What reflects the lamp lies over the colour: it takes less of it.
+        shine = 0.6 * ramp(light, mean + 1.5 * deviation, mean + 3.5 * deviation + 4.0)
+        painted = np.empty_like(lab)
+        painted[..., 0] = light + (reached - mean) * (1.0 - shine) + self._gloss(light)
+        goal = dim * target[1:] + OWN_CHROMA * (lab[..., 1:] - own)
+        painted[..., 1:] = goal + 0.7 * shine[..., None] * (lab[..., 1:] - goal)
+        return painted
+
+    def _gloss(self, light: Plane) -> Plane:
+        """Return what is added to lightness: ridges that already shine gain or lose."""
+        broad = cv2.GaussianBlur(light, (0, 0), max(1.0, 0.12 * min(light.shape)))
+        ridges = np.maximum(light - broad, 0.0)
+        gain = self.gloss - 0.4
+        return np.asarray(ridges * (2.0 * gain if gain > 0.0 else 1.5 * gain), np.float32)
+
+
+def _teeth(lab: Lab, alpha: Plane, mouth: Plane) -> Plane:
+    """Return how surely each pixel is a tooth that the lips' alpha took in: pale, and by the open mouth."""
+    if not mouth.any() or float(alpha.sum()) <= LEAST_AREA:
+        return np.zeros_like(alpha)
+    red, _ = statistics(lab[..., 1], alpha)
+    near = cv2.GaussianBlur(mouth, (0, 0), max(1.0, 0.08 * alpha.shape[0]))
+    pale = ramp(lab[..., 1], 0.75 * red, 0.4 * red)
+    return np.asarray(pale * np.minimum(1.0, 3.0 * near), np.float32)

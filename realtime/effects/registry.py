@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from realtime.effects.effect import Colour, Effect, parse_colour, parse_share, parse_switch
+from realtime.effects.effect import Effect, parse_colour, parse_share, parse_switch
 from realtime.effects.hair import Hair
 from realtime.effects.lips import Lips
 from realtime.effects.overlay import Overlay
@@ -14,10 +14,13 @@ from realtime.errors import UsageError
 
 EFFECTS: Mapping[str, type[Any]] = {"lips": Lips, "hair": Hair, "overlay": Overlay}
 
-_READERS: Mapping[Any, Callable[[str], Any]] = {
-    Colour: parse_colour,
-    float: parse_share,
-    bool: parse_switch,
+# By the option's declared type, as written.
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "Colour": parse_colour,
+    "Colour | None": lambda text: None if text == "none" else parse_colour(text),
+    "float": parse_share,
+    "bool": parse_switch,
+    "str": str,
 }
 
 
@@ -52,13 +55,16 @@ def describe_effects() -> str:
 
 
 def _options(kind: type[Any]) -> dict[str, Callable[[str], Any]]:
-    by_name = {"Colour": Colour, "float": float, "bool": bool}
-    return {option.name: _READERS[by_name[str(option.type)]] for option in fields(kind)}
+    return {option.name: _READERS[str(option.type)] for option in fields(kind)}
 
 
 def _show(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if value is None:
+        return "none"
+    if isinstance(value, str):
+        return value
     if isinstance(value, tuple):
         return "#" + "".join(f"{part:02x}" for part in value)
     return f"{value:g}"
