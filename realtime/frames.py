@@ -156,7 +156,7 @@ class ParsedFace:
             ValueError: on a name that is not a class.
         """
         plane = np.zeros(self.image_size, np.float32)
-        found = self._region_of(self._crop_plane(part))
+        found = self._region_of(self.plane(part))
         if found is not None:
             plane[found.region] = found.alpha
         return plane
@@ -171,8 +171,12 @@ class ParsedFace:
     def paint_plane(self, part: str | Iterable[str]) -> Plane:
         """Return (O, O) float32 in crop coordinates: what `alpha` brings into the image."""
         low, high = ALPHA_RAMP
-        steep = np.clip((self._crop_plane(part) - low) * (1.0 / (high - low)), 0.0, 1.0)
-        return np.asarray(steep * _fade(steep.shape[-1]), np.float32)
+        steep = np.clip((self.plane(part) - low) * (1.0 / (high - low)), 0.0, 1.0)
+        return self.faded(np.asarray(steep, np.float32))
+
+    def faded(self, plane: Plane) -> Plane:
+        """Return a plane (O, O) in crop coordinates, faded at the crop's border: no straight edge shows."""
+        return np.asarray(plane * _fade(plane.shape[-1]), np.float32)
 
     def region(self, plane: Plane, margin: float = 0.0) -> tuple[slice, slice] | None:
         """Return the rows and columns of the image where a plane in crop coordinates is not zero.
@@ -227,11 +231,18 @@ class ParsedFace:
         if covered is None:
             return None
         rows, columns = covered
-        faded = np.asarray(alpha * _fade(alpha.shape[0]), np.float32)
-        part = PartAlpha(self.sample(faded, rows, columns), columns.start, rows.start)
+        part = PartAlpha(self.sample(self.faded(alpha), rows, columns), columns.start, rows.start)
         return self.sample(colour, rows, columns), part
 
-    def _crop_plane(self, part: str | Iterable[str]) -> Plane:
+    def plane(self, part: str | Iterable[str]) -> Plane:
+        """Return the probability of a class, or of several together, in crop coordinates.
+
+        Returns:
+            (O, O) float32, 0 to 1, not to be written to.
+
+        Raises:
+            ValueError: on a name that is not a class.
+        """
         names = [part] if isinstance(part, str) else list(part)
         unknown = [name for name in names if name not in CLASS_ID]
         if unknown:
@@ -289,7 +300,7 @@ class RenderedFrame:
 
 @cache
 def _fade(side: int) -> Plane:
-    """Return (side, side) weights that fall to zero at the crop's border: no straight edge shows."""
+    """Return (side, side) weights that fall to zero at the border."""
     line = np.linspace(-1.0, 1.0, side, dtype=np.float32)
     ramp = np.clip((1.0 - np.abs(line)) / (2.0 * BORDER_FADE), 0.0, 1.0)
     return np.outer(ramp, ramp).astype(np.float32)

@@ -105,7 +105,7 @@ class Patch:
         model is fitted on the reduced picture and evaluated on the full one.
         """
         radius = EDGE_RADIUS * self.face.alignment.side / plane.shape[0] / self.step
-        slope, offset = _local_model(self._small_grey(), self.sample(plane), max(1, round(radius)))
+        slope, offset = local_model(self._small_grey(), self.sample(plane), max(1, round(radius)))
         fine = self.grey.astype(np.float32)
         alpha = cv2.multiply(self.enlarge(slope), fine, dst=fine)
         cv2.add(alpha, self.enlarge(offset), dst=alpha)
@@ -120,7 +120,7 @@ class Patch:
         return np.asarray(cv2.cvtColor(self.small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def _local_model(guide: Image, plane: Plane, radius: int) -> tuple[Plane, Plane]:
+def local_model(guide: Image, plane: Plane, radius: int) -> tuple[Plane, Plane]:
     """Return slope and offset, per pixel, of the plane as a linear function of the guide's 0 to 255."""
     side = (2 * radius + 1, 2 * radius + 1)
     # About the middle, or single precision would lose the variance.

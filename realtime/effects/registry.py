@@ -6,13 +6,37 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
+from realtime.effects.background import Background
+from realtime.effects.blush import Blush
+from realtime.effects.brows import Brows
+from realtime.effects.cutout import Cutout
 from realtime.effects.effect import Effect, parse_colour, parse_share, parse_switch
+from realtime.effects.eyeliner import Eyeliner
+from realtime.effects.eyes import Eyes
+from realtime.effects.eyeshadow import Eyeshadow
 from realtime.effects.hair import Hair
 from realtime.effects.lips import Lips
 from realtime.effects.overlay import Overlay
+from realtime.effects.pixelate import Pixelate
+from realtime.effects.skin import Skin
+from realtime.effects.teeth import Teeth
 from realtime.errors import UsageError
 
-EFFECTS: Mapping[str, type[Any]] = {"lips": Lips, "hair": Hair, "overlay": Overlay}
+EFFECTS: Mapping[str, type[Any]] = {
+    "skin": Skin,
+    "blush": Blush,
+    "eyeshadow": Eyeshadow,
+    "eyeliner": Eyeliner,
+    "eyes": Eyes,
+    "brows": Brows,
+    "lips": Lips,
+    "teeth": Teeth,
+    "hair": Hair,
+    "background": Background,
+    "cutout": Cutout,
+    "pixelate": Pixelate,
+    "overlay": Overlay,
+}
 
 # By the option's declared type, as written.
 _READERS: Mapping[str, Callable[[str], Any]] = {
