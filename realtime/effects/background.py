@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from realtime.effects.effect import parse_colour
-from realtime.effects.person import composite, person_matte, soft_background
+from realtime.effects.paint import composite
+from realtime.effects.person import Scene, faded_matte, person_matte, soft_background
 from realtime.errors import UsageError
 from realtime.frames import Image, ParsedFace
 from realtime.segmentation import person_segmenter
@@ -45,12 +46,12 @@ class Background:
         """See `Effect.apply`."""
         if self.strength <= 0.0:
             return
-        matte = person_matte(image, faces)
+        scene = Scene.of(image)
+        matte = person_matte(scene, faces)
         if self.fill == "blur":
-            composite(image, soft_background(image, matte, self.strength), matte)
+            composite(image, soft_background(scene, matte, self.strength), matte)
             return
-        thin = cv2.convertScaleAbs(cv2.bitwise_not(matte), alpha=self.strength)
-        composite(image, self._picture(image.shape[1], image.shape[0]), np.asarray(255 - thin, np.uint8))
+        composite(image, self._picture(image.shape[1], image.shape[0]), faded_matte(matte, self.strength))
 
     def _picture(self, width: int, height: int) -> Image:
         if self.fill.startswith("#"):

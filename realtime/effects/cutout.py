@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from realtime.effects.effect import Colour
-from realtime.effects.person import composite, person_matte
+from realtime.effects.paint import composite
+from realtime.effects.person import Scene, faded_matte, person_matte
 from realtime.frames import Image, ParsedFace
 from realtime.segmentation import person_segmenter
 
@@ -34,8 +34,7 @@ class Cutout:
         """Return (H, W) uint8: how opaque each pixel is."""
         if self.strength <= 0.0:
             return np.full(image.shape[:2], 255, np.uint8)
-        gone = cv2.convertScaleAbs(cv2.bitwise_not(person_matte(image, faces)), alpha=self.strength)
-        return np.asarray(cv2.bitwise_not(gone), np.uint8)
+        return faded_matte(person_matte(Scene.of(image), faces), self.strength)
 
     def apply(self, image: Image, faces: Sequence[ParsedFace]) -> None:
         """See `Effect.apply`."""

@@ -21,6 +21,8 @@ LEAST_AREA = 8.0
 DARKEN, LIGHTEN = 0.8, 0.3
 # Share of the lips' own variation in hue and chroma that stays.
 OWN_CHROMA = 0.6
+# Gloss at which the lips shine as much as before.
+AS_IT_IS = 0.4
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,9 @@ class Lips:
 
     def _gloss(self, light: Plane) -> Plane:
         """Return what is added to lightness: ridges that already shine gain or lose."""
-        broad = cv2.GaussianBlur(light, (0, 0), max(1.0, 0.12 * min(light.shape)))
-        ridges = np.maximum(light - broad, 0.0)
-        gain = self.gloss - 0.4
+        gain = self.gloss - AS_IT_IS
+        reach = 2 * max(1, round(0.15 * min(light.shape))) + 1
+        ridges = np.maximum(light - cv2.blur(light, (reach, reach)), 0.0)
         return np.asarray(ridges * (2.0 * gain if gain > 0.0 else 1.5 * gain), np.float32)
 
 
@@ -79,6 +81,7 @@ def _teeth(lab: Lab, alpha: Plane, mouth: Plane) -> Plane:
     if not mouth.any() or float(alpha.sum()) <= LEAST_AREA:
         return np.zeros_like(alpha)
     red, _ = statistics(lab[..., 1], alpha)
-    near = cv2.GaussianBlur(mouth, (0, 0), max(1.0, 0.08 * alpha.shape[0]))
+    reach = 2 * max(1, round(0.12 * alpha.shape[0])) + 1
+    near = cv2.blur(mouth, (reach, reach))
     pale = ramp(lab[..., 1], 0.75 * red, 0.4 * red)
     return np.asarray(pale * np.minimum(1.0, 3.0 * near), np.float32)

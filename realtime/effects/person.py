@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -17,79 +18,95 @@ FITTED_SIDE, EDGE_SIDE = 320, 640
 EDGE_RADIUS = 3
 # Confidence that is surely background and surely person.
 SURE = (0.2, 0.8)
+# Radius of the strongest blur over the longer side.
+REACH = 0.035
 
 
-def person_matte(image: Image, faces: Sequence[ParsedFace]) -> Image:
+@dataclass(frozen=True)
+class Scene:
+    """A picture at the sizes that the background is worked on.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        edge: the same, its longer side at most about `EDGE_SIDE`.
+        fitted: the same, its longer side at most about `FITTED_SIDE`.
+    """
+
+    image: Image
+    edge: Image
+    fitted: Image
+
+    @classmethod
+    def of(cls, image: Image) -> Scene:
+        """Return the scene of an image."""
+        edge = _shrink(image, EDGE_SIDE)
+        return cls(image, edge, _shrink(edge, FITTED_SIDE))
+
+
+def person_matte(scene: Scene, faces: Sequence[ParsedFace]) -> Image:
     """Return (H, W) uint8: 255 on people, 0 on the background.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
-        faces: of this image; what the parser takes for a person is one, whatever the segmenter says.
+        scene: the picture.
+        faces: of this picture; what the parser takes for a person is one, whatever the segmenter says.
 
     Raises:
         ModelError: if the segmenter's model can't be had.
     """
-    height, width = image.shape[:2]
-    edge = _shrink(image, EDGE_SIDE)
-    fitted = _shrink(edge, FITTED_SIDE)
-    matte = cv2.resize(person_segmenter().segment(image), fitted.shape[1::-1])
+    height, width = scene.image.shape[:2]
+    size = scene.fitted.shape[:2]
+    matte = cv2.resize(person_segmenter().segment(scene.fitted), size[::-1])
     for face in faces:
-        parsed = 1.0 - face.plane("background") if 0 in face.classes else face.plane("skin")
-        faded = face.faded(np.asarray(parsed, np.float32))
-        whole = face.sample(faded, slice(0, height), slice(0, width), fitted.shape[:2])
+        parsed = face.faded(np.asarray(1.0 - face.plane("background"), np.float32))
+        whole = face.sample(parsed, slice(0, height), slice(0, width), size)
         np.maximum(matte, whole, out=matte)
     low, high = SURE
-    matte = np.clip((matte - low) * (1.0 / (high - low)), 0.0, 1.0).astype(np.float32)
-    slope, offset = local_model(_grey(fitted), matte, EDGE_RADIUS)
-    size = edge.shape[1::-1]
-    fine = cv2.resize(slope, size) * _grey(edge) + cv2.resize(offset, size)
+    sure = np.clip((matte - low) * (1.0 / (high - low)), 0.0, 1.0).astype(np.float32)
+    slope, offset = local_model(_grey(scene.fitted), sure, EDGE_RADIUS)
+    fine = scene.edge.shape[1::-1]
+    matte = cv2.resize(slope, fine) * _grey(scene.edge) + cv2.resize(offset, fine)
     # Steeper about the middle: the filter leaves a veil on either side of an edge.
-    steep = np.clip((fine - 0.15) * (255.0 / 0.7), 0.0, 255.0).astype(np.uint8)
+    steep = np.clip((matte - 0.15) * (255.0 / 0.7), 0.0, 255.0).astype(np.uint8)
     return np.asarray(cv2.resize(steep, (width, height)), np.uint8)
 
 
-def composite(image: Image, behind: Image, matte: Image) -> None:
-    """Put a picture behind the people, in place.
+def faded_matte(matte: Image, strength: float) -> Image:
+    """Return a matte (H, W) uint8 whose background stays in part: all of it at strength 0."""
+    gone = cv2.convertScaleAbs(cv2.bitwise_not(matte), alpha=strength)
+    return np.asarray(cv2.bitwise_not(gone), np.uint8)
+
+
+def soft_background(scene: Scene, matte: Image, strength: float) -> Image:
+    """Return (H, W, 3) uint8: the background out of focus, with nothing of the people smeared into it.
 
     Args:
-        image, behind: (H, W, 3) uint8 RGB.
-        matte: (H, W) uint8, 255 where the image stays.
+        scene: the picture.
+        matte: (H, W) uint8, 255 on people.
+        strength: radius of the blur, 0 to 1.
     """
-    near = cv2.cvtColor(matte, cv2.COLOR_GRAY2RGB)
-    cv2.multiply(image, near, dst=image, scale=1.0 / 255.0)
-    far = cv2.multiply(behind, cv2.bitwise_not(near), scale=1.0 / 255.0)
-    cv2.add(image, far, dst=image)
+    size = scene.fitted.shape[1::-1]
+    far: Plane = 1.0 - _shrunk_to(matte, size).astype(np.float32) * (1.0 / 255.0)
+    # Squared: the people's rim counts less. A trace of everything fills what lies behind them.
+    far = far * far + np.float32(1e-3)
+    weighted = cv2.merge([*cv2.split(cv2.multiply(scene.fitted, cv2.merge([far] * 3), dtype=cv2.CV_32F)), far])
+    radius = max(1, round(REACH * strength * max(size)))
+    for _ in range(2):
+        weighted = cv2.blur(weighted, (2 * radius + 1, 2 * radius + 1))
+    *channels, far = cv2.split(weighted)
+    soft = cv2.merge([cv2.divide(channel, far, dtype=cv2.CV_8U) for channel in channels])
+    return np.asarray(cv2.resize(soft, scene.image.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _shrink(image: Image, side: int) -> Image:
     """Halve until the longer side is at most about `side`: halving is what OpenCV does fastest."""
     while max(image.shape[:2]) >= 1.5 * side and min(image.shape[:2]) >= 2:
-        half = (max(1, image.shape[1] // 2), max(1, image.shape[0] // 2))
-        image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.uint8)
+        image = _shrunk_to(image, (image.shape[1] // 2, image.shape[0] // 2))
     return image
+
+
+def _shrunk_to(image: Image, size: tuple[int, int]) -> Image:
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _grey(image: Image) -> Image:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
-
-
-def soft_background(image: Image, matte: Image, strength: float) -> Image:
-    """Return (H, W, 3) uint8: the background out of focus, with nothing of the people smeared into it.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        matte: (H, W) uint8, 255 on people.
-        strength: radius of the blur, 0 to 1.
-    """
-    small = _shrink(image, FITTED_SIDE)
-    size = small.shape[1::-1]
-    far: Plane = 1.0 - cv2.resize(matte, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
-    # Squared: the people's rim counts less. A trace of everything fills what lies behind them.
-    far = far * far + 1e-3
-    weighted = cv2.merge([*cv2.split(small.astype(np.float32) * far[..., None]), far])
-    radius = max(1, round(0.035 * strength * max(size)))
-    for _ in range(2):
-        weighted = cv2.blur(weighted, (2 * radius + 1, 2 * radius + 1))
-    blurred = weighted[..., :3] / weighted[..., 3:]
-    soft = np.clip(blurred + 0.5, 0.0, 255.0).astype(np.uint8)
-    return np.asarray(cv2.resize(soft, image.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
