@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,7 @@ from benchmarks.statistics import Summary, interleave
 from realtime.effects import EFFECTS, Effect, parse_effect
 from realtime.frames import Image, ParsedFace
 from realtime.parser import FaceParser
+from realtime.sinks.sink import temporary_name
 from realtime.sources.demo import DEMO_SIZE, demo_portrait
 
 BASELINE = "GaussianBlur"
@@ -73,7 +75,9 @@ def face_of_400_pixels() -> tuple[Image, list[ParsedFace]]:
 
 def table(costs: dict[str, Summary]) -> str:
     """Return the costs as lines: milliseconds and the ratio to the baseline."""
-    lines = [f"{'':14s} {'median ms':>9s} {'p95':>7s} {'ratio':>6s} (quartiles); {BASELINE} is sigma {SIGMA:g}"]
+    lines = [
+        f"{'':14s} {'median ms':>9s} {'p95':>7s} {'ratio':>6s} (quartiles); {BASELINE} is sigma {SIGMA:g}"
+    ]
     for name, cost in costs.items():
         ratio = f"{cost.ratio:6.2f} ({cost.low:.2f} to {cost.high:.2f})"
         lines.append(f"{name:14s} {cost.median * 1e3:9.2f} {cost.p95 * 1e3:7.2f} {ratio}")
@@ -83,4 +87,6 @@ def table(costs: dict[str, Summary]) -> str:
 def write_json(costs: dict[str, Summary], path: Path) -> None:
     """Write the costs, in seconds, with the baseline's name."""
     content: dict[str, Any] = {"baseline": BASELINE, "seconds": {k: asdict(v) for k, v in costs.items()}}
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    temporary = temporary_name(path)
+    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    os.replace(temporary, path)

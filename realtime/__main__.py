@@ -13,7 +13,10 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code (2 usage, 1 other errors)."""
     parser = argparse.ArgumentParser(prog="python -m realtime", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("setup", help="fetch the models that faces and people are found by, so that later runs need no network")
+    commands.add_parser(
+        "setup",
+        help="fetch the models that faces and people are found by, so that later runs need no network",
+    )
     parser.parse_args(argv)
     try:
         print(*model_paths(), sep="\n")

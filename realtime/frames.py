@@ -292,10 +292,13 @@ class RenderedFrame:
     Attributes:
         frame: as captured.
         image: (H, W, 3) uint8 RGB with the effects painted.
+        cutout: (H, W, 4) uint8 RGB and opacity, where an effect cuts the background away; `image` then
+            shows it before a plain colour.
     """
 
     frame: Frame
     image: Image
+    cutout: Image | None = None
 
 
 @cache

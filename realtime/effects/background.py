@@ -63,7 +63,9 @@ class Background:
 def _read(path: str) -> Image:
     picture = cv2.imread(path, cv2.IMREAD_COLOR)
     if picture is None:
-        raise UsageError(f"background: fill={path!r}: neither blur, nor a colour as #rrggbb, nor an image file")
+        raise UsageError(
+            f"background: fill={path!r}: neither blur, nor a colour as #rrggbb, nor an image file"
+        )
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 

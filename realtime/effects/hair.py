@@ -20,9 +20,10 @@ LEAST_AREA = 8.0
 # Share of the way to the colour's lightness.
 REACH = 0.9
 # Bounds of the change of contrast between strands.
-CONTRAST = (0.5, 1.9)
+CONTRAST = (0.15, 1.9)
 # L* of the lightest tenth of a well lit face crop: colours are dimmed as the scene is.
 WELL_LIT = 80.0
+LEAST_LIGHT = 0.3
 
 # a* gained for each L* that a strand of a warm colour is darker than the colour itself.
 WARM_SHADOWS = 0.15
@@ -53,15 +54,15 @@ class Hair:
             plane = face.paint_plane("hair")
             patch = Patch.around(image, face, plane, margin=2.0, detail=DETAIL)
             if patch is not None:
-                self._dye(patch, plane, picture)
+                self._dye(image, patch, plane, picture)
 
-    def _dye(self, patch: Patch, plane: Plane, picture: tuple[slice, slice]) -> None:
+    def _dye(self, image: Image, patch: Patch, plane: Plane, picture: tuple[slice, slice]) -> None:
         small_alpha = patch.sample(plane)
         if float(small_alpha.sum()) < LEAST_AREA:
             return
         lightness = grey_lightness()[cv2.cvtColor(patch.small, cv2.COLOR_RGB2GRAY)]
         mean, deviation = statistics(lightness, small_alpha)
-        dim = min(1.0, max(0.3, float(np.percentile(lightness, 90)) / WELL_LIT))
+        dim = min(1.0, max(LEAST_LIGHT, _light(patch.face, image) / WELL_LIT))
         alpha = patch.refined(plane)
         if self._lightens(mean):
             alpha *= self._no_halo(patch, small_alpha, mean, deviation)
@@ -89,14 +90,15 @@ class Hair:
         light, (goal, *chroma) = grey_lightness(), (float(v) for v in lab_of(colour))
         mean = float(np.clip(mean, 3.0, 97.0))
         reached = float(np.clip(mean + REACH * (goal * dim - mean), 3.0, 92.0))
-        contrast = float(np.clip(np.sqrt(reached / mean), *CONTRAST))
+        # So much that most strands find room between black and white.
+        room = min(97.0 - reached, reached - 1.0) / (2.0 * deviation + 1.0)
+        contrast = float(np.clip(min(np.sqrt(reached / mean), room), *CONTRAST))
         # Two power curves that meet at the mean: nothing is clipped, so that no strand is lost.
         low, high = contrast * mean / reached, contrast * (100.0 - mean) / (100.0 - reached)
-        dyed = np.where(
-            light < mean,
-            reached * (light / mean) ** low,
-            100.0 - (100.0 - reached) * (np.maximum(100.0 - light, 0.0) / (100.0 - mean)) ** high,
-        )
+        darker = reached * (np.minimum(light, mean) / mean) ** low
+        above = np.maximum(light - mean, 0.0)
+        lighter = (100.0 - reached) * (1.0 - (1.0 - above / (100.0 - mean)).clip(0.0) ** high)
+        dyed = darker + np.minimum(lighter, contrast * above)
         streak = ramp(light, mean, mean + 1.5 * deviation + 2.0)
         dyed = dyed + 0.5 * self.highlights * streak * (92.0 * dim - dyed).clip(0.0)
         # Darker strands of one dye have less chroma; what shines has the lamp's colour more than the dye's.
@@ -107,6 +109,14 @@ class Hair:
         # The shadows of warm colours are brown, not olive.
         a = a + WARM_SHADOWS * np.clip(b / max(abs(chroma[1]), 1.0), 0.0, 1.0) * (goal - dyed).clip(0.0)
         return rgb_table(np.stack([dyed, a, b], axis=1).astype(np.float32))
+
+
+def _light(face: ParsedFace, image: Image) -> float:
+    """Return how light the face's surroundings are: L* of their lightest tenth."""
+    rows, columns = face.alignment.region(face.image_size)
+    step = max(1, round(face.alignment.side / 32.0))
+    few = np.ascontiguousarray(image[rows, columns][::step, ::step])
+    return float(np.percentile(grey_lightness()[cv2.cvtColor(few, cv2.COLOR_RGB2GRAY)], 90))
 
 
 def _clear_bars(alpha: Plane, patch: Patch, picture: tuple[slice, slice]) -> None:

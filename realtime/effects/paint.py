@@ -74,8 +74,8 @@ def inside_bars(image: Image) -> tuple[slice, slice]:
 def _lit(image: Image, axis: int) -> slice:
     length = image.shape[axis]
     first, last = 0, length
-    while first < last and int(image.take(first, axis).max()) < BAR:
+    while first < last and int(image.take(first, axis).max(initial=0)) < BAR:
         first += 1
-    while last > first and int(image.take(last - 1, axis).max()) < BAR:
+    while last > first and int(image.take(last - 1, axis).max(initial=0)) < BAR:
         last -= 1
     return slice(first, last)

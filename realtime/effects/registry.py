@@ -69,6 +69,13 @@ def parse_effect(text: str) -> Effect:
     return effect
 
 
+def format_effect(effect: Effect) -> str:
+    """Return what `parse_effect` makes the same effect of, with every option."""
+    name = next(name for name, kind in EFFECTS.items() if type(effect) is kind)
+    options = (f"{field.name}={_show(getattr(effect, field.name))}" for field in fields(EFFECTS[name]))
+    return f"{name}:{','.join(options)}"
+
+
 def describe_effects() -> str:
     """Return one line an effect with its options and their defaults, for the help text."""
     lines = []

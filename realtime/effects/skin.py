@@ -16,8 +16,8 @@ from realtime.frames import Image, ParsedFace, Plane
 SKIN = ("skin", "nose")
 # Pixels of the reduced picture over a face's crop: what is finer (pores, hairs) is never touched.
 DETAIL = 150.0
-# Radius of the smoothing in pixels of the reduced picture, and the levels from which a step is an edge.
-RADIUS = 4
+# Radius of the smoothing over the side of the crop, and the levels from which a step is an edge.
+RADIUS = 0.024
 EDGE = 11.0
 LEAST_AREA = 16.0
 
@@ -45,7 +45,8 @@ class Skin:
             if float(alpha.sum()) > LEAST_AREA:
                 # Half a pixel inside: no smoothing over the rim of lips and eyes.
                 weight = cv2.blur(cv2.erode(alpha, np.ones((3, 3), np.uint8)), (3, 3))
-                painted = self._even(_smooth(patch.small), weight)
+                radius = max(1, round(RADIUS * face.alignment.side / patch.step))
+                painted = self._even(_smooth(patch.small, radius), weight)
                 change = painted.astype(np.float32) - patch.small
                 add_difference(patch, change * (self.strength * weight)[..., None])
 
@@ -57,9 +58,9 @@ class Skin:
         return to_rgb(lab)
 
 
-def _smooth(image: Image) -> Image:
+def _smooth(image: Image, radius: int) -> Image:
     """Smooth without crossing edges: a self-guided filter, channel by channel."""
-    side = (2 * RADIUS + 1, 2 * RADIUS + 1)
+    side = (2 * radius + 1, 2 * radius + 1)
     middle = image.astype(np.float32) - 128.0
     mean = cv2.blur(middle, side)
     variance = cv2.blur(middle * middle, side) - mean * mean

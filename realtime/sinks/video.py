@@ -11,7 +11,7 @@ import av
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from realtime.errors import SinkError
-from realtime.frames import Image, RenderedFrame
+from realtime.frames import RenderedFrame
 from realtime.sinks.audio import AudioCopier
 from realtime.sinks.sink import temporary_name
 from realtime.sources import SourceInfo
@@ -27,6 +27,11 @@ VIDEO_CODECS = {
 CODEC_OPTIONS = {
     "libx264": {"preset": "veryfast", "crf": "20"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "crf": "30", "b:v": "0"},
+}
+# Of a cut-out picture, in the files that keep transparency: codec, pixel format and options.
+CLEAR_CODECS = {
+    ".webm": ("libvpx-vp9", "yuva420p", CODEC_OPTIONS["libvpx-vp9"]),
+    ".mov": ("prores_ks", "yuva444p10le", {"profile": "4444"}),
 }
 EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
 # From a stream's colour space (AVColorSpace) to the converter's number for the same matrix.
@@ -48,12 +53,13 @@ class VideoFileSink:
         self._stream: av.VideoStream | None = None
         self._audio: AudioCopier | None = None
         self._formatter = VideoReformatter()
+        self._clear = False
 
     def write(self, rendered: RenderedFrame) -> bool:
         """Encode a frame of any size; all must have the first one's."""
         try:
             if self._stream is None:
-                self._open(rendered.image)
+                self._open(rendered)
             assert self._stream is not None
             assert self._container is not None
             if self._audio is not None:
@@ -64,17 +70,26 @@ class VideoFileSink:
             raise SinkError(f"{self._path}: cannot be written: {error}") from None
         return True
 
-    def _open(self, image: Image) -> None:
+    def _open(self, rendered: RenderedFrame) -> None:
         # Audio may begin before zero (a codec's lead-in); .mkv would move every time for it.
         options = {"avoid_negative_ts": "disabled"}
         self._container = av.open(str(self._temporary), "w", container_options=options)
-        codec = VIDEO_CODECS[self._path.suffix.lower()]
-        stream = self._container.add_stream(codec, rate=self._info.fps, options=CODEC_OPTIONS[codec])
-        self._stream = cast(av.VideoStream, stream)
-        height, width = image.shape[:2]
-        self._stream.width, self._stream.height = width, height
+        suffix = self._path.suffix.lower()
+        self._clear = rendered.cutout is not None and suffix in CLEAR_CODECS
+        height, width = rendered.image.shape[:2]
+        codec = VIDEO_CODECS[suffix]
         # 4:2:0 has no odd sizes.
-        self._stream.pix_fmt = "yuv420p" if width % 2 == 0 and height % 2 == 0 else "yuv444p"
+        pixels = "yuv420p" if width % 2 == 0 and height % 2 == 0 else "yuv444p"
+        options = CODEC_OPTIONS[codec]
+        if self._clear:
+            codec, pixels, options = CLEAR_CODECS[suffix]
+        stream = self._container.add_stream(codec, rate=self._info.fps, options=options)
+        self._stream = cast(av.VideoStream, stream)
+        self._stream.width, self._stream.height = width, height
+        self._stream.pix_fmt = pixels
+        if self._clear:
+            # Players look here for the opacity of VP9.
+            self._stream.metadata["alpha_mode"] = "1"
         context, colour = self._stream.codec_context, self._info.colour
         # On both, else times of a variable rate are rounded.
         self._stream.time_base = self._info.time_base
@@ -87,7 +102,10 @@ class VideoFileSink:
 
     def _picture(self, rendered: RenderedFrame) -> av.VideoFrame:
         assert self._stream is not None
-        raw = av.VideoFrame.from_ndarray(rendered.image, format="rgb24")
+        if self._clear and rendered.cutout is not None:
+            raw = av.VideoFrame.from_ndarray(rendered.cutout, format="rgba")
+        else:
+            raw = av.VideoFrame.from_ndarray(rendered.image, format="rgb24")
         colour = self._info.colour
         picture = self._formatter.reformat(
             raw,
