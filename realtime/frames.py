@@ -203,7 +203,8 @@ class ParsedFace:
 
         Args:
             plane: (O, O) or (O, O, 3), uint8 or float32.
-            rows, columns: of the image.
+            rows: of the image.
+            columns: of the image.
             size: (height, width) of the answer in pixels; None for the rectangle's own.
         """
         height, width = rows.stop - rows.start, columns.stop - columns.start

@@ -46,15 +46,15 @@ class Eyeshadow:
         found = around(np.concatenate(outlines), 3.0 * soft + 1.0, image.shape[:2])
         if found is None:
             return
-        layers = np.mean([filled(outline, *found) for outline in outlines], axis=0, dtype=np.float32)
-        alpha = cv2.GaussianBlur(layers, (0, 0), soft)
+        layers = np.stack([filled(outline, *found) for outline in outlines]).mean(axis=0)
+        alpha = np.asarray(cv2.GaussianBlur(layers, (0, 0), soft), np.float32)
         opening = filled(to_image(face, np.concatenate([eye.upper, eye.lower[::-1]])), *found)
         alpha *= (1.0 - opening) * face.sample(face.paint_plane(WHERE), *found)
         region = image[found]
         lab, goal = to_lab(region), lab_of(self.color)
         lab[..., 1:] += 0.85 * (goal[1:] - lab[..., 1:])
         lab[..., 0] += 0.6 * np.minimum(goal[0] - lab[..., 0], 0.0)
-        blend(region, np.asarray(alpha, np.float32), to_rgb(lab), self.strength)
+        blend(region, alpha, to_rgb(lab), self.strength)
 
 
 def _lid(eye: Eye, height: float) -> Points:

@@ -127,11 +127,12 @@ def cheeks(face: ParsedFace) -> Plane | None:
     row = lips[1] - 0.48 * drop
     mask = face.plane(FACE)[int(row)] > 0.5
     side = np.arange(len(mask))
-    spots = np.zeros(face.probabilities.shape[1:], np.float32)
+    size = len(mask)
+    spots = np.zeros((size, size), np.float32)
     for out in (-1.0, 1.0):
         there = side[mask & ((side - nose[0]) * out > 0)]
         reach = float(np.abs(there - nose[0]).max()) if len(there) else 0.0
-        spots += _spot(spots.shape[0], nose[0] + out * 0.62 * reach, row, 0.26 * reach, 0.2 * drop, out)
+        spots += _spot(size, nose[0] + out * 0.62 * reach, row, 0.26 * reach, 0.2 * drop, out)
     return np.minimum(spots, 1.0)
 
 

@@ -80,7 +80,7 @@ class Hair:
     @staticmethod
     def _no_halo(patch: Patch, alpha: Plane, mean: float, deviation: float) -> Plane:
         """Return (h, w) weights that leave out the light wall or forehead that dark hair's edge takes in."""
-        inner = patch.enlarge(ramp(cv2.blur(alpha, (5, 5)), 0.6, 0.95))
+        inner = patch.enlarge(ramp(np.asarray(cv2.blur(alpha, (5, 5)), np.float32), 0.6, 0.95))
         light = ramp(grey_lightness(), mean + deviation + 4.0, mean + 2.5 * deviation + 9.0)
         foreign = cv2.LUT(patch.grey, light)
         return np.asarray(1.0 - foreign * (1.0 - inner), np.float32)

@@ -25,7 +25,7 @@ def blend(region: Image, alpha: Plane, painted: Image, strength: float) -> None:
         strength: multiplies alpha, 0 to 1.
     """
     share = cv2.convertScaleAbs(alpha, alpha=255.0 * strength)
-    composite(region, painted, cv2.bitwise_not(share))
+    composite(region, painted, np.asarray(cv2.bitwise_not(share), np.uint8))
 
 
 def composite(region: Image, behind: Image, matte: Image) -> None:

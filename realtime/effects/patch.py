@@ -99,7 +99,7 @@ class Patch:
         return np.asarray(cv2.resize(small, self.size[::-1], interpolation=cv2.INTER_LINEAR), small.dtype)
 
     def refined(self, plane: Plane) -> Plane:
-        """Return the alpha (h, w) float32, 0 to 1, of a plane in crop coordinates, moved to the image's edges.
+        """Return the alpha (h, w) float32, 0 to 1, of a plane in crop coordinates, at the image's edges.
 
         Guided filter (He, Sun, Tang: "Guided image filtering", 2010) with lightness as the guide: its linear
         model is fitted on the reduced picture and evaluated on the full one.
@@ -107,12 +107,11 @@ class Patch:
         radius = EDGE_RADIUS * self.face.alignment.side / plane.shape[0] / self.step
         slope, offset = local_model(self._small_grey(), self.sample(plane), max(1, round(radius)))
         fine = self.grey.astype(np.float32)
-        alpha = cv2.multiply(self.enlarge(slope), fine, dst=fine)
-        cv2.add(alpha, self.enlarge(offset), dst=alpha)
         low, high = VEIL
-        scale = 1.0 / (high - low)
-        alpha = cv2.multiply(cv2.subtract(alpha, low, dst=alpha), scale, dst=alpha)
-        return np.asarray(np.clip(alpha, 0.0, 1.0, out=alpha), np.float32)
+        scale = np.float32(1.0 / (high - low))
+        alpha = np.multiply(self.enlarge(slope * scale), fine, out=fine)
+        alpha += self.enlarge((offset - np.float32(low)) * scale)
+        return np.clip(alpha, 0.0, 1.0, out=alpha)
 
     def _small_grey(self) -> Image:
         if self.step == 1:

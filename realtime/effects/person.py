@@ -88,14 +88,13 @@ def soft_background(scene: Scene, matte: Image, strength: float) -> Image:
     far: Plane = 1.0 - _shrunk_to(matte, size).astype(np.float32) * (1.0 / 255.0)
     # Squared: the people's rim counts less. A trace of everything fills what lies behind them.
     far = far * far + np.float32(1e-3)
-    weighted = cv2.merge(
-        [*cv2.split(cv2.multiply(scene.fitted, cv2.merge([far] * 3), dtype=cv2.CV_32F)), far]
-    )
+    colours = cv2.split(cv2.multiply(scene.fitted, cv2.merge([far] * 3), dtype=cv2.CV_32F))
+    weighted = cv2.merge([*colours, far])
     radius = max(1, round(REACH * strength * max(size)))
     for _ in range(2):
         weighted = cv2.blur(weighted, (2 * radius + 1, 2 * radius + 1))
-    *channels, far = cv2.split(weighted)
-    soft = cv2.merge([cv2.divide(channel, far, dtype=cv2.CV_8U) for channel in channels])
+    *channels, weight = cv2.split(weighted)
+    soft = cv2.merge([cv2.divide(channel, weight, dtype=cv2.CV_8U) for channel in channels])
     return np.asarray(cv2.resize(soft, scene.image.shape[1::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
 
 

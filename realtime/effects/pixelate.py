@@ -63,8 +63,8 @@ def _cover(image: Image, mask: Image, block: int) -> None:
     whole = cv2.copyMakeBorder(region, 0, below, 0, beside, cv2.BORDER_REPLICATE)
     blocks = (whole.shape[1] // block, whole.shape[0] // block)
     mosaic = cv2.resize(whole, blocks, interpolation=cv2.INTER_AREA)
-    covered = cv2.copyMakeBorder(covered, 0, below, 0, beside, cv2.BORDER_CONSTANT)
-    taken = np.asarray(cv2.resize(covered, blocks, interpolation=cv2.INTER_AREA) > 12, np.uint8)
+    framed = cv2.copyMakeBorder(covered, 0, below, 0, beside, cv2.BORDER_CONSTANT)
+    taken = np.asarray(cv2.resize(framed, blocks, interpolation=cv2.INTER_AREA) > 12, np.uint8)
     full = whole.shape[1::-1]
     large = cv2.resize(mosaic, full, interpolation=cv2.INTER_NEAREST)
     shown = cv2.resize(taken, full, interpolation=cv2.INTER_NEAREST)

@@ -46,7 +46,7 @@ class Skin:
                 # Half a pixel inside: no smoothing over the rim of lips and eyes.
                 weight = cv2.blur(cv2.erode(alpha, np.ones((3, 3), np.uint8)), (3, 3))
                 radius = max(1, round(RADIUS * face.alignment.side / patch.step))
-                painted = self._even(_smooth(patch.small, radius), weight)
+                painted = self._even(_smooth(patch.small, radius), np.asarray(weight, np.float32))
                 change = painted.astype(np.float32) - patch.small
                 add_difference(patch, change * (self.strength * weight)[..., None])
 
@@ -67,4 +67,4 @@ def _smooth(image: Image, radius: int) -> Image:
     slope = variance / (variance + EDGE * EDGE)
     offset = mean * (1.0 - slope)
     smooth = cv2.blur(slope, side) * middle + cv2.blur(offset, side) + 128.5
-    return np.clip(smooth, 0.0, 255.0).astype(np.uint8)
+    return np.asarray(np.clip(smooth, 0.0, 255.0), np.uint8)

@@ -17,7 +17,8 @@ def filled(outline: Points, rows: slice, columns: slice) -> Plane:
 
     Args:
         outline: (n, 2) points x, y in pixels of the image.
-        rows, columns: of the image, that the answer covers.
+        rows: of the image, that the answer covers.
+        columns: likewise.
     """
     mask = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
     local = (outline - (columns.start, rows.start)) * (1 << FINE)

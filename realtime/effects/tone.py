@@ -23,7 +23,7 @@ def to_lab(image: Image) -> Lab:
 
 def to_rgb(lab: Lab) -> Image:
     """Return (h, w, 3) uint8 RGB of CIELAB as `to_lab` gives it; what RGB can't show is clipped."""
-    scaled = cv2.add(lab * np.array([2.55, 1.0, 1.0], np.float32), (0.5, 128.5, 128.5, 0.0))
+    scaled = lab * np.array([2.55, 1.0, 1.0], np.float32) + np.array([0.5, 128.5, 128.5], np.float32)
     eight = np.clip(scaled, 0.0, 255.0).astype(np.uint8)
     return np.asarray(cv2.cvtColor(eight, cv2.COLOR_LAB2RGB), np.uint8)
 
@@ -43,7 +43,7 @@ def grey_lightness() -> Plane:
 def rgb_table(lab: Lab) -> Image:
     """Return (256, 1, 3) uint8 RGB, for `cv2.applyColorMap`, of (256, 3) float32 CIELAB."""
     rgb = cv2.cvtColor(lab[:, None].astype(np.float32), cv2.COLOR_LAB2RGB)
-    return np.clip(rgb * 255.0 + 0.5, 0.0, 255.0).astype(np.uint8)
+    return np.asarray(np.clip(rgb * 255.0 + 0.5, 0.0, 255.0), np.uint8)
 
 
 def ramp(values: npt.NDArray[np.float32], low: float, high: float) -> npt.NDArray[np.float32]:

@@ -212,7 +212,7 @@ def test_a_mosaic_leaves_nothing_of_the_face(face_frame: Image, person: ParsedFa
     inside = core(person, "nose", "l_eye", "r_eye", "mouth", "l_brow", "r_brow")
     shades = len(np.unique(after[inside], axis=0))
     assert shades < 60 < len(np.unique(face_frame[inside], axis=0)) / 10
-    x0, y0, x1, y1 = (int(v) for v in person.box)
+    x0, y0, _, _ = (int(v) for v in person.box)
     assert np.array_equal(after[:, : x0 - 150], face_frame[:, : x0 - 150])
     assert np.array_equal(after[: y0 - 150], face_frame[: y0 - 150])
 

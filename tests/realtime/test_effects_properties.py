@@ -38,9 +38,9 @@ def faces(draw: st.DrawFn, image_size: tuple[int, int]) -> ParsedFace:
     side = draw(st.sampled_from([16, 32, 64]))
     logits = np.zeros((len(CLASSES), side, side), np.float32)
     for class_id in draw(st.sets(st.integers(0, len(CLASSES) - 1))):
-        x, y = draw(st.integers(0, side - 1)), draw(st.integers(0, side - 1))
+        left, top = draw(st.integers(0, side - 1)), draw(st.integers(0, side - 1))
         w, h = draw(st.integers(0, side)), draw(st.integers(0, side))
-        logits[class_id, y : y + h, x : x + w] = draw(st.sampled_from([1.0, 4.0, 30.0]))
+        logits[class_id, top : top + h, left : left + w] = draw(st.sampled_from([1.0, 4.0, 30.0]))
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=0)
     centre = (draw(st.floats(-60, width + 60)), draw(st.floats(-60, height + 60)))
     place = Alignment(centre, draw(st.floats(1.0, 300.0)), draw(st.floats(-3.2, 3.2)))
@@ -65,12 +65,9 @@ def options(draw: st.DrawFn, name: str) -> str:
     share = st.sampled_from(["0", "0.3", "1"])
     colour = st.sampled_from(["#000000", "#ffffff", "#ff0000", "#208040"])
     written = [f"strength={draw(st.sampled_from(['0.05', '0.5', '1']))}"]
-    for key, kind in (("gloss", share), ("even", share), ("highlights", share), ("wing", share)):
-        if key in EFFECTS[name].__dataclass_fields__:
-            written.append(f"{key}={draw(kind)}")
-    for key in ("color", "tips"):
-        if key in EFFECTS[name].__dataclass_fields__:
-            written.append(f"{key}={draw(colour)}")
+    has = EFFECTS[name].__dataclass_fields__
+    written += [f"{key}={draw(share)}" for key in ("gloss", "even", "highlights", "wing") if key in has]
+    written += [f"{key}={draw(colour)}" for key in ("color", "tips") if key in has]
     return f"{name}:{','.join(written)}"
 
 
@@ -90,7 +87,7 @@ def test_any_scene_is_painted_inside_its_bounds(name: str, data: st.DataObject) 
     effect.apply(wide[2:-2, 2:-2], found)
     assert (wide[:2] == 77).all()
     assert (wide[:, -2:] == 77).all()
-    if not (name == "overlay"):
+    if name != "overlay":
         assert np.array_equal(wide[2:-2, 2:-2], whole)
 
 
