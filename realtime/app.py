@@ -6,21 +6,25 @@ import contextlib
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 
 import cv2
 
 from engines import EngineError, load_engine
 from realtime.config import RunConfig
+from realtime.controls import Controls
 from realtime.detection import FaceDetector
-from realtime.errors import RealtimeError, tell
-from realtime.frames import DetectedFrame, Frame, ParsedFrame
+from realtime.errors import RealtimeError, SinkError, tell
+from realtime.frames import DetectedFrame, Frame, ParsedFrame, RenderedFrame
 from realtime.parsing import parse_faces
 from realtime.pipeline import Pipeline, Report, Stage
+from realtime.presets import save_preset
 from realtime.quiet import native_chatter_hidden
 from realtime.rendering import Renderer
 from realtime.sinks import ContactSheetSink, NullSink, Sink, WindowSink, open_output
+from realtime.sinks.sink import check_writable
 from realtime.sources import SourceInfo, open_source
 
 
@@ -47,7 +51,10 @@ def _run(config: RunConfig) -> Report:
     source = open_source(config.source)
     with contextlib.ExitStack() as undo:
         undo.callback(source.close)
-        sinks = _open_sinks(config, source.info, undo)
+        controls = Controls(config.parsed_effects)
+        last: list[ParsedFrame] = []
+        renderer = Renderer(controls.effects, config.compare)
+        sinks = _open_sinks(config, source.info, undo, controls, lambda: renderer.render(last[0]))
         engine, line = load_engine(
             config.backend,
             config.weights,
@@ -60,28 +67,48 @@ def _run(config: RunConfig) -> Report:
         print(line, file=sys.stderr, flush=True)
         detector = FaceDetector(max_faces=config.max_faces)
         undo.callback(detector.close)
-        renderer = Renderer(config.parsed_effects, config.compare)
 
         def detect(frame: Frame) -> DetectedFrame:
             return DetectedFrame(frame, detector.detect(frame.image))
 
         def parse(found: DetectedFrame) -> ParsedFrame:
-            return ParsedFrame(found.frame, parse_faces(found.frame.image, found.detections, engine))
+            parsed = ParsedFrame(found.frame, parse_faces(found.frame.image, found.detections, engine))
+            if source.info.still:
+                last[:] = [parsed]
+            return parsed
 
         stages = [Stage("detect", detect), Stage("parse", parse), Stage("render", renderer.render)]
         pipeline = Pipeline(source, stages, sinks, config.max_frames)
         with _stopping(pipeline):
-            return pipeline.run()
+            report = pipeline.run()
+        if config.save_preset is not None:
+            _save_effects(config.save_preset, controls)
+        return report
 
 
-def _open_sinks(config: RunConfig, info: SourceInfo, undo: contextlib.ExitStack) -> list[Sink]:
+def _save_effects(path: Path, controls: Controls) -> None:
+    effects = controls.effects()
+    if not effects:
+        raise SinkError(f"{path}: no effect was on at the end, so there is nothing to save")
+    save_preset(path, effects)
+
+
+def _open_sinks(
+    config: RunConfig,
+    info: SourceInfo,
+    undo: contextlib.ExitStack,
+    controls: Controls,
+    repaint: Callable[[], RenderedFrame],
+) -> list[Sink]:
     sinks: list[Sink] = []
+    if config.save_preset is not None:
+        check_writable(config.save_preset)
     if config.output is not None:
         sinks.append(open_output(config.output, info))
     if config.contact_sheet is not None:
         sinks.append(ContactSheetSink(config.contact_sheet))
     if config.shows_window:
-        sinks.append(WindowSink(info))
+        sinks.append(WindowSink(info, controls, repaint=repaint))
         # Not left open when the engine can't be loaded.
         undo.callback(cv2.destroyAllWindows)
     return sinks or [NullSink()]
@@ -112,6 +139,6 @@ def _tell(config: RunConfig, report: Report) -> None:
     print(f"{report.frames} frames in {report.seconds:.1f} s: {fps:.1f} fps{dropped}{stopped}")
     if config.stats:
         print(report.timing.table())
-    for path in (config.output, config.contact_sheet):
+    for path in (config.output, config.contact_sheet, config.save_preset):
         if path is not None and report.frames:
             print(f"wrote {path}")

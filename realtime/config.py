@@ -7,6 +7,7 @@ from pathlib import Path
 
 from realtime.effects import Effect, parse_effect
 from realtime.errors import UsageError
+from realtime.presets import load_preset
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,9 @@ class RunConfig:
 
     Attributes:
         source: a camera's index or device path, a file, a URL, or "demo".
-        effects: as written by the user, see `parse_effect`.
+        effects: as written by the user, see `parse_effect`; they come after the preset's.
+        preset: a shipped preset's name or a TOML file, see `load_preset`.
+        save_preset: a TOML file to make of the effects as they are when the run ends.
         output: a video file, or an image file for a still source.
         display: show a window; None: only where there is no other output.
         contact_sheet: an image file for evenly spaced frames.
@@ -32,6 +35,8 @@ class RunConfig:
 
     source: str = "0"
     effects: tuple[str, ...] = ()
+    preset: str | None = None
+    save_preset: Path | None = None
     output: Path | None = None
     display: bool | None = None
     contact_sheet: Path | None = None
@@ -54,7 +59,8 @@ class RunConfig:
         same = self.output is not None and self.contact_sheet is not None
         if same and self.output == self.contact_sheet:
             raise UsageError(f"{self.output}: --output and --contact-sheet are the same file")
-        effects = tuple(parse_effect(text) for text in self.effects or ("overlay",))
+        chosen = (load_preset(self.preset).effects if self.preset else ()) + self.effects
+        effects = tuple(parse_effect(text) for text in chosen or ("overlay",))
         object.__setattr__(self, "parsed_effects", effects)
 
     @property

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from realtime.effects.paint import inside_bars
 from realtime.effects.patch import local_model
 from realtime.frames import Image, ParsedFace, Plane
 from realtime.segmentation import person_segmenter
@@ -67,7 +68,17 @@ def person_matte(scene: Scene, faces: Sequence[ParsedFace]) -> Image:
     matte = cv2.resize(slope, fine) * _grey(scene.edge) + cv2.resize(offset, fine)
     # Steeper about the middle: the filter leaves a veil on either side of an edge.
     steep = np.clip((matte - 0.15) * (255.0 / 0.7), 0.0, 255.0).astype(np.uint8)
-    return np.asarray(cv2.resize(steep, (width, height)), np.uint8)
+    return _bars_kept(np.asarray(cv2.resize(steep, (width, height)), np.uint8), scene.image)
+
+
+def _bars_kept(matte: Image, image: Image) -> Image:
+    """Keep a film's black bars as they are: they are no background to be blurred."""
+    rows, columns = inside_bars(image)
+    if (rows.stop - rows.start, columns.stop - columns.start) != matte.shape:
+        kept = np.full_like(matte, 255)
+        kept[rows, columns] = matte[rows, columns]
+        return kept
+    return matte
 
 
 def faded_matte(matte: Image, strength: float) -> Image:

@@ -107,6 +107,14 @@ def test_a_face_stays_in_front_whatever_the_segmenter_says(picture: Image) -> No
     assert np.array_equal(image[56:64, 121:129], picture[56:64, 121:129])
 
 
+def test_the_black_bars_of_a_film_stay_black() -> None:
+    image = np.full((90, 160, 3), 120, np.uint8)
+    image[:12] = image[-12:] = 0
+    parse_effect("background:strength=1").apply(image, [])
+    assert image[:12].max() == image[-12:].max() == 0
+    assert np.abs(image[12:-12].astype(int) - 120).max() <= 1
+
+
 def test_a_background_that_is_no_picture_is_said() -> None:
     with pytest.raises(UsageError, match="neither blur, nor a colour as #rrggbb, nor an image file"):
         parse_effect("background:fill=none.png")
