@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
 
 from realtime.controls import Slot
 from realtime.frames import Image, RenderedFrame
@@ -30,7 +29,7 @@ class View:
     """What is switched on.
 
     Attributes:
-        split: the left half as captured.
+        split: the left half of what is seen as captured.
         mirror: left and right exchanged.
         figures: figures and effects in the corner.
         help: the keys.
@@ -52,14 +51,12 @@ class View:
             slots: the effects, likewise.
             message: a line of its own, always shown; may be empty.
         """
-        image = rendered.image.copy()
-        before = rendered.frame.image
+        turn = -1 if self.mirror else 1
+        image, before = rendered.image[:, ::turn].copy(), rendered.frame.image[:, ::turn]
         if self.split and before.shape == image.shape:
             middle = image.shape[1] // 2
             image[:, :middle] = before[:, :middle]
             image[:, middle : middle + 1] = 255
-        if self.mirror:
-            image = np.ascontiguousarray(image[:, ::-1])
         lines = [*figures, *(_line(index, slot) for index, slot in enumerate(slots))] if self.figures else []
         if self.help:
             lines += [*([""] if lines else []), *HELP]

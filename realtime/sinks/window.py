@@ -24,7 +24,7 @@ QUIT_KEYS = {"q", "escape"}
 # How long a message stays, in seconds, and how many frames the shown rate is a mean of.
 MESSAGE_SECONDS, RATE_FRAMES = 3.0, 30
 # More sliders than these would leave no room for the picture.
-MOST_SLIDERS = 8
+MOST_SLIDERS, SLIDER_HEIGHT = 8, 21
 
 
 class WindowSink:
@@ -59,10 +59,12 @@ class WindowSink:
         self._rendered: RenderedFrame | None = None
         try:
             cv2.namedWindow(WINDOW, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-            cv2.resizeWindow(WINDOW, min(info.width, 1280), min(info.height, 720))
         except cv2.error as error:
             raise SinkError(f"no window can be opened here ({error}); use --no-display") from None
         self._sliders = self._make_sliders()
+        # The sliders take their room from the picture's.
+        height = min(info.height, 720) + SLIDER_HEIGHT * len(self._sliders)
+        cv2.resizeWindow(WINDOW, min(info.width, 1280), height)
 
     def write(self, rendered: RenderedFrame) -> bool:
         """Show a frame when its time has come."""
@@ -114,7 +116,7 @@ class WindowSink:
     def _show(self, rendered: RenderedFrame) -> None:
         message = self._message if time.monotonic() < self._message_until else ""
         if self._recorder.on:
-            message = f"recording {message}"
+            message = f"recording  {message}"
         figures = self._hud() if self._view.figures else []
         picture = self._view.compose(rendered, figures, self._controls.slots(), message)
         cv2.imshow(WINDOW, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))

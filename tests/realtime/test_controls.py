@@ -174,6 +174,12 @@ def test_mirror_exchanges_left_and_right() -> None:
     assert (shown[:, :10] == 200).all()
 
 
+def test_mirrored_and_split_before_stays_on_the_left() -> None:
+    shown = View(split=True, mirror=True).compose(rendered(), [], [], "")
+    assert (shown[:, :32] == 40).all()
+    assert (shown[:, 33:] == 200).all()
+
+
 def test_figures_effects_and_help_are_drawn_and_the_frame_is_not_touched(screen: Screen) -> None:
     asked = []
 
