@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
+from realtime.effects.tone import ramp
 from realtime.frames import ParsedFace, Plane
 
 Points = npt.NDArray[np.float64]
@@ -16,6 +18,8 @@ EYES = ("r_eye", "l_eye")
 LEAST_COLUMNS = 4
 # Openness at which an effect on the eye starts and is full.
 OPEN = (0.12, 0.24)
+# Share of the largest piece's area at which a piece of hair apart from it starts to count, and counts fully.
+SPECK = (0.04, 0.12)
 FACE = ("skin", "nose", "l_eye", "r_eye", "l_brow", "r_brow", "mouth", "u_lip", "l_lip", "eye_g")
 
 
@@ -102,6 +106,17 @@ def centroid(plane: Plane) -> tuple[float, float] | None:
         return None
     side = np.arange(plane.shape[0], dtype=np.float32)
     return float((plane.sum(axis=0) * side).sum()) / total, float((plane.sum(axis=1) * side).sum()) / total
+
+
+def without_specks(plane: Plane) -> Plane:
+    """Return a plane (O, O) without what lies apart and is small: most likely a mistake of the parser."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((plane > 0.0).astype(np.uint8))
+    if count <= 2:
+        return plane
+    areas = stats[1:, cv2.CC_STAT_AREA].astype(np.float32)
+    # Gradually, so that what grows or shrinks from frame to frame doesn't flash.
+    kept = ramp(areas / areas.max(), *SPECK)
+    return np.asarray(plane * np.concatenate([[1.0], kept]).astype(np.float32)[labels], np.float32)
 
 
 def to_image(face: ParsedFace, points: Points) -> Points:

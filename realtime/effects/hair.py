@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from realtime.effects.effect import Colour
+from realtime.effects.geometry import without_specks
 from realtime.effects.paint import blend, inside_bars
 from realtime.effects.patch import Patch
 from realtime.effects.tone import grey_lightness, lab_of, ramp, rgb_table, statistics
@@ -51,7 +52,7 @@ class Hair:
             return
         picture = inside_bars(image)
         for face in faces:
-            plane = face.paint_plane("hair")
+            plane = without_specks(face.paint_plane("hair"))
             patch = Patch.around(image, face, plane, margin=2.0, detail=DETAIL)
             if patch is not None:
                 self._dye(image, patch, plane, picture)

@@ -147,6 +147,17 @@ def test_black_hair_turns_blonde_and_blonde_black(level: float, color: str, chan
     assert kept_texture(image, after, inside) >= 0.9
 
 
+def test_specks_apart_are_not_dyed_but_a_second_strand_is() -> None:
+    face = parsed_face({"hair": (10, 10, 70, 60)}, (240, 320), side=128)
+    hair = face.plane("hair")
+    hair[100:106, 100:106] = 1.0
+    hair[80:120, 20:40] = 1.0
+    image = strands(90.0)
+    changed = (painted("hair:strength=1", image, face) != image).any(axis=2)
+    assert not changed[150:170, 190:210].any()
+    assert changed[145:170, 120:132].mean() > 0.9
+
+
 def test_ends_of_the_hair_take_the_second_colour() -> None:
     face = parsed_face({"hair": (10, 10, 118, 118)}, (240, 320), side=128)
     image = strands(90.0)
