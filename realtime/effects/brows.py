@@ -10,7 +10,7 @@ import numpy as np
 
 from realtime.effects.effect import Colour
 from realtime.effects.paint import blend
-from realtime.effects.patch import Patch
+from realtime.effects.patch import FINE_DETAIL, Patch
 from realtime.effects.tone import lab_of, ramp, to_lab, to_rgb
 from realtime.frames import Image, ParsedFace
 
@@ -39,7 +39,7 @@ class Brows:
 
     def _paint(self, image: Image, face: ParsedFace, name: str) -> None:
         plane = face.paint_plane(name)
-        patch = Patch.around(image, face, plane, margin=2.0)
+        patch = Patch.around(image, face, plane, margin=2.0, detail=FINE_DETAIL)
         if patch is None:
             return
         alpha = patch.refined(plane)

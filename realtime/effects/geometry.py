@@ -65,8 +65,8 @@ def find_eye(face: ParsedFace, name: str) -> Eye | None:
     columns = np.flatnonzero(plane.max(axis=0) > 0.5)
     if len(columns) < LEAST_COLUMNS:
         return None
-    tops = np.array([_crossing(plane[:, x]) for x in columns])
-    bottoms = np.array([plane.shape[0] - 1 - _crossing(plane[::-1, x]) for x in columns])
+    opening = plane[:, columns]
+    tops, bottoms = _crossings(opening), plane.shape[0] - 1 - _crossings(opening[::-1])
     # Lids are smooth curves: a fit is steadier than single columns, and finer than the parser's pixels.
     middle, half = (columns[0] + columns[-1]) / 2.0, (columns[-1] - columns[0] + 1) / 2.0
     t = (columns - middle) / half
@@ -85,13 +85,12 @@ def _eye(upper: Points, lower: Points) -> Eye:
     return Eye((float(inner[0]), float(inner[1])), (float(outer[0]), float(outer[1])), upper, lower)
 
 
-def _crossing(line: Plane) -> float:
-    """Return where a line of probabilities first reaches a half, between pixels."""
-    first = int(np.argmax(line > 0.5))
-    if first == 0:
-        return 0.0
-    before, after = float(line[first - 1]), float(line[first])
-    return first - (after - 0.5) / max(after - before, 1e-6)
+def _crossings(lines: Plane) -> Points:
+    """Return where each column of (O, n) probabilities first reaches a half, between pixels: (n,)."""
+    first, every = np.argmax(lines > 0.5, axis=0), np.arange(lines.shape[1])
+    before, after = lines[np.maximum(first - 1, 0), every], lines[first, every]
+    between = first - (after - 0.5) / np.maximum(after - before, 1e-6)
+    return np.where(first == 0, 0.0, between)
 
 
 def _nose_x(face: ParsedFace) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from realtime.effects.effect import Colour
 from realtime.effects.paint import blend
-from realtime.effects.patch import Patch
+from realtime.effects.patch import FINE_DETAIL, Patch
 from realtime.effects.tone import Lab, lab_of, ramp, statistics, to_lab, to_rgb
 from realtime.frames import Image, ParsedFace, Plane
 
@@ -43,30 +43,29 @@ class Lips:
         """See `Effect.apply`."""
         for face in faces if self.strength > 0.0 else ():
             plane = face.paint_plane(LIPS)
-            patch = Patch.around(image, face, plane, margin=2.0)
+            patch = Patch.around(image, face, plane, margin=2.0, detail=FINE_DETAIL)
             if patch is None:
                 continue
             alpha = patch.refined(plane)
             lab = to_lab(patch.pixels)
-            alpha *= 1.0 - _teeth(lab, alpha, patch.sample(face.paint_plane("mouth")))
+            alpha *= 1.0 - _teeth(lab, alpha, patch.enlarge(patch.sample(face.paint_plane("mouth"))))
             if float(alpha.sum()) > LEAST_AREA:
                 blend(patch.pixels, alpha, to_rgb(self._painted(lab, alpha)), self.strength)
 
     def _painted(self, lab: Lab, alpha: Plane) -> Lab:
-        light = lab[..., 0]
+        light, *chroma = (np.asarray(plane, np.float32) for plane in cv2.split(lab))
         mean, deviation = statistics(light, alpha)
-        own = np.array([statistics(lab[..., i], alpha)[0] for i in (1, 2)], np.float32)
         target = lab_of(self.color)
         reached = mean + (DARKEN if target[0] < mean else LIGHTEN) * (target[0] - mean)
         # A colour that is not given all its light isn't given all its chroma either.
         dim = min(1.0, reached / max(float(target[0]), 1.0))
         # What reflects the lamp lies over the colour: it takes less of it.
         shine = 0.6 * ramp(light, mean + 1.5 * deviation, mean + 3.5 * deviation + 4.0)
-        painted = np.empty_like(lab)
-        painted[..., 0] = light + (reached - mean) * (1.0 - shine) + self._gloss(light)
-        goal = dim * target[1:] + OWN_CHROMA * (lab[..., 1:] - own)
-        painted[..., 1:] = goal + 0.7 * shine[..., None] * (lab[..., 1:] - goal)
-        return painted
+        planes = [light + (reached - mean) * (1.0 - shine) + self._gloss(light)]
+        for plane, aim in zip(chroma, target[1:], strict=True):
+            goal = dim * aim + OWN_CHROMA * (plane - statistics(plane, alpha)[0])
+            planes.append(goal + 0.7 * shine * (plane - goal))
+        return np.asarray(cv2.merge([np.asarray(plane, np.float32) for plane in planes]), np.float32)
 
     def _gloss(self, light: Plane) -> Plane:
         """Return what is added to lightness: ridges that already shine gain or lose."""

@@ -18,6 +18,8 @@ Value = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
 # Radius of the edge search, in pixels of the parser's output: as far as its edges err.
 EDGE_RADIUS = 2.0
+# Reduced pixels over the side of a face's crop on which the edges of small parts are searched.
+FINE_DETAIL = 256.0
 # Variance of lightness (0 to 1) that counts as an edge.
 EDGE_VARIANCE = 4e-4
 # Refined alpha below and above it is nothing and all: the filter leaves a faint veil around the part.

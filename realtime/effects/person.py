@@ -95,11 +95,13 @@ def soft_background(scene: Scene, matte: Image, strength: float) -> Image:
         matte: (H, W) uint8, 255 on people.
         strength: radius of the blur, 0 to 1.
     """
-    size = scene.fitted.shape[1::-1]
+    # A wide blur needs no detail.
+    small = _shrink(scene.fitted, FITTED_SIDE // 2) if strength > 0.5 else scene.fitted
+    size = small.shape[1::-1]
     far: Plane = 1.0 - _shrunk_to(matte, size).astype(np.float32) * (1.0 / 255.0)
     # Squared: the people's rim counts less. A trace of everything fills what lies behind them.
     far = far * far + np.float32(1e-3)
-    colours = cv2.split(cv2.multiply(scene.fitted, cv2.merge([far] * 3), dtype=cv2.CV_32F))
+    colours = cv2.split(cv2.multiply(small, cv2.merge([far] * 3), dtype=cv2.CV_32F))
     weighted = cv2.merge([*colours, far])
     radius = max(1, round(REACH * strength * max(size)))
     for _ in range(2):
