@@ -13,6 +13,7 @@ from realtime.effects.lips import Lips
 from realtime.effects.overlay import Overlay
 from realtime.errors import UsageError
 from realtime.frames import Image, ParsedFace, Plane
+from realtime.presets import PRESETS
 from tests.realtime.faces import parsed_face
 
 OF_A_FACE = tuple(name for name in EFFECTS if name not in ("background", "cutout"))
@@ -188,6 +189,16 @@ def test_an_effect_is_written_as_it_is_read(text: str) -> None:
 def test_what_is_wrong_is_said(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message.replace("(", "\\(")):
         parse_effect(text)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/effects.md"])
+def test_the_pages_list_every_effect_with_its_defaults_and_every_preset(page: str) -> None:
+    text = (Path(__file__).parents[2] / page).read_text()
+    for line in describe_effects().splitlines():
+        name, _, options = line.strip().partition(":")
+        assert f"| `{name}` | `{options}` |" in text
+    for preset in PRESETS:
+        assert f"`{preset}`" in text
 
 
 def test_the_help_lists_every_effect_with_defaults() -> None:
