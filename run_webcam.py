@@ -21,7 +21,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"effects, with their options and defaults:\n{describe_effects()}\n\n"
         f"presets:\n{describe_presets()}\n\n"
-        "Without --output a window opens; q or Esc ends.",
+        "Without --output a window opens: h shows its keys, q or Esc ends.",
     )
     add = parser.add_argument
     add("--source", default="0", help="camera number or device, file, URL, or demo (default: 0)")

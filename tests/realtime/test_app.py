@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from realtime.effects import EFFECTS as ALL_EFFECTS
+from realtime.errors import ModelError
 from realtime.presets import PRESETS, load_preset
+from realtime.segmentation import person_segmenter
 from run_webcam import main
 from stn_icnn.labels import CLASS_ID
 from tests.conftest import Image, VideoMaker, times, write_sound_alone
@@ -95,6 +97,21 @@ def test_a_preset_is_painted_and_the_effects_are_saved(
     assert effects[-1] == "lips:color=#b3123f,strength=0.7,gloss=1"
     again = ["--source", str(make_video(frames=2)), "--no-display", "--preset", str(saved)]
     assert main(again) == 0
+
+
+def test_a_segmenter_that_cannot_be_had_is_told_before_the_first_frame(
+    make_video: VideoMaker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(model: object) -> Path:
+        raise ModelError("selfie_segmentation_landscape.tflite: pip could not download it")
+
+    monkeypatch.setattr("realtime.segmentation.model_path", missing)
+    person_segmenter.cache_clear()
+    args = ["--source", str(make_video(frames=2)), "--no-display", "--effect", "background"]
+    assert main(args) == 1
+    assert capsys.readouterr().err == (
+        "error: selfie_segmentation_landscape.tflite: pip could not download it\n"
+    )
 
 
 def test_people_are_cut_out_with_transparency(tmp_path: Path, portrait: Image) -> None:
