@@ -232,8 +232,16 @@ class ParsedFace:
         if covered is None:
             return None
         rows, columns = covered
-        part = PartAlpha(self.sample(self.faded(alpha), rows, columns), columns.start, rows.start)
-        return self.sample(colour, rows, columns), part
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        # Turned where there are few pixels, then enlarged: that is what costs less.
+        shrink = max(1, int(self.alignment.side / alpha.shape[0] / 2.0))
+        size = (-(-height // shrink), -(-width // shrink))
+
+        def brought(plane: npt.NDArray[Value]) -> npt.NDArray[Value]:
+            small = self.sample(plane, rows, columns, size)
+            return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), plane.dtype)
+
+        return brought(colour), PartAlpha(brought(self.faded(alpha)), columns.start, rows.start)
 
     def plane(self, part: str | Iterable[str]) -> Plane:
         """Return the probability of a class, or of several together, in crop coordinates.

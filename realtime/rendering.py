@@ -44,7 +44,7 @@ class Renderer:
         if cutter is not None:
             matte = cutter.matte(parsed.frame.image, parsed.faces)
             cutout = np.dstack([image, matte])
-            composite(image, np.full_like(image, cutter.color), matte)
+            composite(image, cutter.color, matte)
         if self.compare:
             return RenderedFrame(parsed.frame, np.hstack([parsed.frame.image, image]))
         return RenderedFrame(parsed.frame, image, cutout)

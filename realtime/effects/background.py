@@ -9,7 +9,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from realtime.effects.effect import parse_colour
+from realtime.effects.effect import Colour, parse_colour
 from realtime.effects.paint import composite
 from realtime.effects.person import Scene, faded_matte, person_matte, soft_background
 from realtime.errors import UsageError
@@ -51,11 +51,11 @@ class Background:
         if self.fill == "blur":
             composite(image, soft_background(scene, matte, self.strength), matte)
             return
-        composite(image, self._picture(image.shape[1], image.shape[0]), faded_matte(matte, self.strength))
+        composite(image, self._behind(image.shape[1], image.shape[0]), faded_matte(matte, self.strength))
 
-    def _picture(self, width: int, height: int) -> Image:
+    def _behind(self, width: int, height: int) -> Image | Colour:
         if self.fill.startswith("#"):
-            return np.full((height, width, 3), parse_colour(self.fill), np.uint8)
+            return parse_colour(self.fill)
         return _covering(self.fill, width, height)
 
 

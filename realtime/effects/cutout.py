@@ -39,4 +39,4 @@ class Cutout:
     def apply(self, image: Image, faces: Sequence[ParsedFace]) -> None:
         """See `Effect.apply`."""
         if self.strength > 0.0:
-            composite(image, np.full_like(image, self.color), self.matte(image, faces))
+            composite(image, self.color, self.matte(image, faces))

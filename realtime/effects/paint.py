@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from realtime.effects.effect import Colour
 from realtime.effects.patch import Patch
 from realtime.frames import Image, Plane
 
@@ -28,16 +29,20 @@ def blend(region: Image, alpha: Plane, painted: Image, strength: float) -> None:
     composite(region, painted, np.asarray(cv2.bitwise_not(share), np.uint8))
 
 
-def composite(region: Image, behind: Image, matte: Image) -> None:
-    """Put another picture behind an image, in place.
+def composite(region: Image, behind: Image | Colour, matte: Image) -> None:
+    """Put another picture, or a colour, behind an image, in place.
 
     Args:
         region: (h, w, 3) uint8 RGB, a view of the image.
-        behind: (h, w, 3) uint8 RGB.
+        behind: (h, w, 3) uint8 RGB, or one colour.
         matte: (h, w) uint8: 255 leaves the image bit-identical, 0 replaces it.
     """
     # In bands that stay in the processor's cache: twice as fast as whole pictures.
     lines = max(1, BAND // max(1, region.shape[1]))
+    if isinstance(behind, tuple):
+        line = np.full((1, region.shape[1], 3), behind, np.uint8)
+        # Every line is the same one in memory.
+        behind = np.broadcast_to(line, region.shape)
     for top in range(0, region.shape[0], lines):
         band = region[top : top + lines]
         near = cv2.cvtColor(matte[top : top + lines], cv2.COLOR_GRAY2RGB)
