@@ -11,6 +11,7 @@ from realtime.app import run
 from realtime.config import RunConfig
 from realtime.effects import describe_effects
 from realtime.errors import UsageError, tell
+from realtime.presets import describe_presets
 from realtime.sinks import ENCODERS
 
 
@@ -20,7 +21,8 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"effects, with their options and defaults:\n{describe_effects()}\n\n"
-        "Without --output a window opens; q or Esc ends.",
+        f"presets:\n{describe_presets()}\n\n"
+        "Without --output a window opens: h shows its keys, q or Esc ends.",
     )
     add = parser.add_argument
     add(
@@ -35,6 +37,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME:key=value,...",
         help="an effect; may be given several times (default: overlay)",
     )
+    add("--preset", metavar="NAME|FILE", help="a list of effects, below, or a TOML file of your own")
+    add("--save-preset", type=Path, metavar="FILE", help="write the effects, as they are at the end, as TOML")
     add(
         "--output",
         type=Path,

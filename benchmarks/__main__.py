@@ -1,4 +1,4 @@
-"""Command line of the benchmarks: `python -m benchmarks engine|pipeline|shapes`."""
+"""Command line of the benchmarks: `python -m benchmarks engine|pipeline|effects|shapes`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 
+from benchmarks.effects import effect_costs, table, write_json
 from benchmarks.statistics import Summary, interleave
 from engines import BACKENDS, EngineError, EngineUnavailable, load_engine
 from engines.loader import available_cores
@@ -22,6 +24,7 @@ from realtime.errors import RealtimeError, tell
 from realtime.frames import Frame, RenderedFrame
 from realtime.pipeline import Pipeline, Stage
 from realtime.sinks import open_output
+from realtime.sinks.sink import check_writable
 from realtime.sources import open_source
 from stn_icnn.checkpoint import CheckpointError
 
@@ -41,10 +44,15 @@ def _parser() -> argparse.ArgumentParser:
     pipeline.add_argument("--source", default="demo", help="a video file or demo (default)")
     pipeline.add_argument("--max-frames", type=int, default=150, help="frames a run (default 150)")
     pipeline.add_argument("--rounds", type=int, default=3, help="timed rounds (default 3)")
+    effects = commands.add_parser(
+        "effects", help="time each effect on a face of 400 pixels, beside a Gaussian blur of the frame"
+    )
+    effects.add_argument("--rounds", type=int, default=50, help="timed rounds (default 50)")
+    effects.add_argument("--json", type=Path, metavar="FILE", help="write the figures, too")
     shapes = commands.add_parser("shapes", help="accuracy beside time and size of trained networks")
     shapes.add_argument("weights", nargs="+", type=Path, help="the others are compared with the first")
     shapes.add_argument("--rounds", type=int, default=30, help="timed rounds (default 30)")
-    for command in (engine, pipeline, shapes):
+    for command in (engine, pipeline, effects, shapes):
         command.add_argument("--threads", type=int, default=None, help="CPU threads (default: one a core)")
     return parser
 
@@ -84,6 +92,16 @@ def _pipeline(args: argparse.Namespace) -> None:
         print(f"{name:16s} {args.max_frames / summary.median:6.1f} fps (start-up included)")
 
 
+def _effects(args: argparse.Namespace) -> None:
+    if args.json is not None:
+        check_writable(args.json)
+    cv2.setNumThreads(args.threads or 1)
+    costs = effect_costs(args.rounds)
+    print(table(costs))
+    if args.json is not None:
+        write_json(costs, args.json)
+
+
 def _shapes(args: argparse.Namespace) -> None:
     # Here, so that the other benchmarks run without torch.
     from benchmarks.shapes import compare_shapes, markdown
@@ -121,7 +139,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code (2 usage, 1 other errors)."""
     args = _parser().parse_args(argv)
     try:
-        {"engine": _engine, "pipeline": _pipeline, "shapes": _shapes}[args.command](args)
+        commands = {"engine": _engine, "pipeline": _pipeline, "effects": _effects, "shapes": _shapes}
+        commands[args.command](args)
     except (RealtimeError, EngineError, CheckpointError, ImportError) as error:
         return tell(error)
     return 0

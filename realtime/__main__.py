@@ -6,17 +6,20 @@ import argparse
 import sys
 
 from realtime.errors import RealtimeError, tell
-from realtime.models import model_path
+from realtime.models import model_paths
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code (2 usage, 1 other errors)."""
     parser = argparse.ArgumentParser(prog="python -m realtime", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("setup", help="fetch the face detector's model, so that later runs need no network")
+    commands.add_parser(
+        "setup",
+        help="fetch the models that faces and people are found by, so that later runs need no network",
+    )
     parser.parse_args(argv)
     try:
-        print(model_path())
+        print(*model_paths(), sep="\n")
     except RealtimeError as error:
         return tell(error)
     return 0

@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,10 +18,13 @@ import cv2
 
 from engines import Engine, EngineError, load_engine
 from realtime.config import RunConfig
+from realtime.controls import Controls
 from realtime.detection import FaceDetector
-from realtime.errors import RealtimeError, tell
+from realtime.errors import RealtimeError, SinkError, tell
 from realtime.folder import is_folder, run_folder
+from realtime.frames import Frame, ParsedFrame, RenderedFrame
 from realtime.pipeline import Pipeline, Report, Stage
+from realtime.presets import save_preset
 from realtime.quiet import native_chatter_hidden
 from realtime.rendering import Renderer
 from realtime.resume import resume_job
@@ -75,6 +79,15 @@ class _Engine:
         return self._loaded
 
 
+@dataclass(frozen=True)
+class WindowParts:
+    """What a window shows and changes beside the frames; see `WindowSink`."""
+
+    controls: Controls
+    figures: Callable[[], list[str]]
+    repaint: Callable[[], RenderedFrame]
+
+
 def _run_of_many(job: RunConfig, engine: _Engine) -> bool:
     report = _run(job, engine, keep_journal=True)
     _tell(job, report)
@@ -95,32 +108,56 @@ def _run(config: RunConfig, engines: _Engine, keep_journal: bool = False) -> Rep
                 return None
         elif config.output is not None:
             output = open_output(config.output, source.info, config.encoding)
-        sinks = _open_sinks(config, source.info, output, undo)
+        controls = Controls(config.parsed_effects)
+        last: list[ParsedFrame] = []
+        renderer = Renderer(controls.effects, config.compare)
+        window = WindowParts(controls, lambda: pipeline.figures(), lambda: renderer.render(last[0]))
+        sinks = _open_sinks(config, source.info, output, undo, window)
         engine = engines.get()
         detector = FaceDetector(max_faces=config.max_faces)
         undo.callback(detector.close)
-        renderer = Renderer(config.parsed_effects, config.compare)
 
         tracker = FaceTracker(detector, engine, config.detect_every, config.smooth)
-        stages = [Stage("parse", tracker.update), Stage("render", renderer.render)]
+
+        def parse(frame: Frame) -> ParsedFrame:
+            parsed = tracker.update(frame)
+            if source.info.still:
+                last[:] = [parsed]
+            return parsed
+
+        stages = [Stage("parse", parse), Stage("render", renderer.render)]
         # A replaying source counts its own: frames come several times.
         pipeline = Pipeline(source, stages, sinks, None if replay else config.max_frames)
         with _stopping(pipeline):
             report = pipeline.run()
         report.frames -= replay.replayed if replay else 0
+        if config.save_preset is not None:
+            _save_effects(config.save_preset, controls)
         return report
 
 
+def _save_effects(path: Path, controls: Controls) -> None:
+    effects = controls.effects()
+    if not effects:
+        raise SinkError(f"{path}: no effect was on at the end, so there is nothing to save")
+    save_preset(path, effects)
+
+
 def _open_sinks(
-    config: RunConfig, info: SourceInfo, output: Sink | None, undo: contextlib.ExitStack
+    config: RunConfig,
+    info: SourceInfo,
+    output: Sink | None,
+    undo: contextlib.ExitStack,
+    window: WindowParts,
 ) -> list[Sink]:
-    if config.stats_json is not None:
-        check_writable(config.stats_json)
+    for path in (config.stats_json, config.save_preset):
+        if path is not None:
+            check_writable(path)
     sinks = [] if output is None else [output]
     if config.contact_sheet is not None:
         sinks.append(ContactSheetSink(config.contact_sheet))
     if config.shows_window:
-        sinks.append(WindowSink(info))
+        sinks.append(WindowSink(info, window.controls, window.figures, window.repaint))
         # Not left open when the engine can't be loaded.
         undo.callback(cv2.destroyAllWindows)
     if not info.still and config.shows_progress(info.live, sys.stderr.isatty()):
@@ -163,7 +200,7 @@ def _tell(config: RunConfig, report: Report | None) -> None:
     if config.resume and report.stopped:
         print(f"{config.output} is not whole yet; the same command goes on with it")
         return
-    for path in (config.output, config.contact_sheet, config.stats_json):
+    for path in (config.output, config.contact_sheet, config.stats_json, config.save_preset):
         if path is not None and report.frames:
             print(f"wrote {path}")
 

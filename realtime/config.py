@@ -9,6 +9,7 @@ from pathlib import Path
 
 from realtime.effects import Effect, parse_effect
 from realtime.errors import UsageError
+from realtime.presets import load_preset
 from realtime.sinks import Encoding
 from realtime.sources import NOTHING_ASKED, LiveOptions
 
@@ -19,7 +20,9 @@ class RunConfig:
 
     Attributes:
         source: a camera's index or device path, a file, a URL, or "demo".
-        effects: as written by the user, see `parse_effect`.
+        effects: as written by the user, see `parse_effect`; they come after the preset's.
+        preset: a shipped preset's name or a TOML file, see `load_preset`.
+        save_preset: a TOML file to make of the effects as they are when the run ends.
         output: a video file, or an image file for a still source.
         codec: a video encoder's name; None for the one of the output's ending.
         crf: quality on the encoder's own scale; None for its default.
@@ -46,6 +49,8 @@ class RunConfig:
 
     source: str = "0"
     effects: tuple[str, ...] = ()
+    preset: str | None = None
+    save_preset: Path | None = None
     output: Path | None = None
     codec: str | None = None
     crf: int | None = None
@@ -89,7 +94,8 @@ class RunConfig:
         if self.resume and self.contact_sheet is not None:
             raise UsageError("--resume and --contact-sheet do not go together: a sheet needs all frames")
         object.__setattr__(self, "live", self._live())
-        effects = tuple(parse_effect(text) for text in self.effects or ("overlay",))
+        chosen = (load_preset(self.preset).effects if self.preset else ()) + self.effects
+        effects = tuple(parse_effect(text) for text in chosen or ("overlay",))
         object.__setattr__(self, "parsed_effects", effects)
 
     def shows_progress(self, live: bool, terminal: bool) -> bool:

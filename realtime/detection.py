@@ -49,7 +49,7 @@ class FaceDetector:
             self.max_faces = max_faces
             # The first picture brings warnings of its own.
             self.detect(np.zeros((64, 64, 3), np.uint8))
-        self._finalizer = weakref.finalize(self, _release, self._detector)
+        self._finalizer = weakref.finalize(self, release, self._detector)
 
     def detect(self, image: Image) -> tuple[Detection, ...]:
         """Return the faces of an image (H, W, 3) uint8 RGB, largest first."""
@@ -91,7 +91,7 @@ class FaceDetector:
             self._finalizer()
 
 
-def _release(detector: Any) -> None:
+def release(detector: Any) -> None:
     """Close a mediapipe detector, also when the interpreter is already ending."""
     try:
         detector.close()

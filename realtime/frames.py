@@ -134,10 +134,10 @@ class ParsedFace:
             return labels
         rows, columns = covered
         # Enlarged as probabilities, and only then compared: edges stay smooth.
-        best = self._warp(self.probabilities[0], rows, columns)
+        best = self.sample(self.probabilities[0], rows, columns)
         best_id = np.full(best.shape, self.classes[0], np.uint8)
         for plane, class_id in zip(self.probabilities[1:], self.classes[1:], strict=True):
-            value = self._warp(plane, rows, columns)
+            value = self.sample(plane, rows, columns)
             better = value > best
             best_id[better] = class_id
             np.maximum(best, value, out=best)
@@ -158,7 +158,7 @@ class ParsedFace:
             ValueError: on a name that is not a class.
         """
         plane = np.zeros(self.image_size, np.float32)
-        found = self._region_of(self._crop_plane(part))
+        found = self._region_of(self.plane(part))
         if found is not None:
             plane[found.region] = found.alpha
         return plane
@@ -168,9 +168,57 @@ class ParsedFace:
 
         Only the region of the image where it isn't zero is computed; None where there is none.
         """
+        return self._region_of(self.paint_plane(part))
+
+    def paint_plane(self, part: str | Iterable[str]) -> Plane:
+        """Return (O, O) float32 in crop coordinates: what `alpha` brings into the image."""
         low, high = ALPHA_RAMP
-        steep = np.clip((self._crop_plane(part) - low) * (1.0 / (high - low)), 0.0, 1.0)
-        return self._region_of(np.asarray(steep * _fade(steep.shape[-1]), np.float32))
+        steep = np.clip((self.plane(part) - low) * (1.0 / (high - low)), 0.0, 1.0)
+        return self.faded(np.asarray(steep, np.float32))
+
+    def faded(self, plane: Plane) -> Plane:
+        """Return a plane (O, O) in crop coordinates, faded at the crop's border: no straight edge shows."""
+        return np.asarray(plane * _fade(plane.shape[-1]), np.float32)
+
+    def region(self, plane: Plane, margin: float = 0.0) -> tuple[slice, slice] | None:
+        """Return the rows and columns of the image where a plane in crop coordinates is not zero.
+
+        Args:
+            plane: (O, O) float32, 0 to 1.
+            margin: how much wider, in pixels of the plane.
+
+        Returns:
+            None where nothing of it is seen.
+        """
+        seen = plane > 1.0 / 512.0
+        columns, rows = np.flatnonzero(seen.any(axis=0)), np.flatnonzero(seen.any(axis=1))
+        if not len(rows):
+            return None
+        more = 1.0 + margin
+        box = (columns[0] - more, rows[0] - more, columns[-1] + more + 1.0, rows[-1] + more + 1.0)
+        return self._covered(box, plane.shape[-1])
+
+    def sample(
+        self, plane: npt.NDArray[Value], rows: slice, columns: slice, size: tuple[int, int] | None = None
+    ) -> npt.NDArray[Value]:
+        """Bring a plane in crop coordinates into a rectangle of the image, also at another size.
+
+        Args:
+            plane: (O, O) or (O, O, 3), uint8 or float32.
+            rows: of the image.
+            columns: of the image.
+            size: (height, width) of the answer in pixels; None for the rectangle's own.
+        """
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        size = size or (height, width)
+        matrix = self.alignment.to_image(plane.shape[0])
+        # The middle of a large pixel is not the middle of its first small one: hence the halves.
+        shrink = np.array([size[1] / width, size[0] / height])
+        matrix[:, 2] += 0.5 - np.array([columns.start, rows.start])
+        matrix = matrix * shrink[:, None]
+        matrix[:, 2] -= 0.5
+        warped = cv2.warpAffine(plane, matrix, size[::-1], flags=cv2.INTER_LINEAR)
+        return np.asarray(warped, plane.dtype)
 
     def warp(self, colour: Image, alpha: Plane) -> tuple[Image, PartAlpha] | None:
         """Bring a picture in crop coordinates into the image.
@@ -186,11 +234,26 @@ class ParsedFace:
         if covered is None:
             return None
         rows, columns = covered
-        faded = np.asarray(alpha * _fade(alpha.shape[0]), np.float32)
-        part = PartAlpha(self._warp(faded, rows, columns), columns.start, rows.start)
-        return self._warp(colour, rows, columns), part
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        # Turned where there are few pixels, then enlarged: that is what costs less.
+        shrink = max(1, int(self.alignment.side / alpha.shape[0] / 2.0))
+        size = (-(-height // shrink), -(-width // shrink))
 
-    def _crop_plane(self, part: str | Iterable[str]) -> Plane:
+        def brought(plane: npt.NDArray[Value]) -> npt.NDArray[Value]:
+            small = self.sample(plane, rows, columns, size)
+            return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), plane.dtype)
+
+        return brought(colour), PartAlpha(brought(self.faded(alpha)), columns.start, rows.start)
+
+    def plane(self, part: str | Iterable[str]) -> Plane:
+        """Return the probability of a class, or of several together, in crop coordinates.
+
+        Returns:
+            (O, O) float32, 0 to 1, not to be written to.
+
+        Raises:
+            ValueError: on a name that is not a class.
+        """
         names = [part] if isinstance(part, str) else list(part)
         unknown = [name for name in names if name not in CLASS_ID]
         if unknown:
@@ -201,16 +264,11 @@ class ParsedFace:
         return np.asarray(self.probabilities[channels].sum(axis=0), np.float32)
 
     def _region_of(self, plane: Plane) -> PartAlpha | None:
-        seen = plane > 1.0 / 512.0
-        columns_seen, rows_seen = np.flatnonzero(seen.any(axis=0)), np.flatnonzero(seen.any(axis=1))
-        if not len(rows_seen):
-            return None
-        box = (columns_seen[0] - 1, rows_seen[0] - 1, columns_seen[-1] + 2, rows_seen[-1] + 2)
-        covered = self._covered(box, plane.shape[-1])
+        covered = self.region(plane)
         if covered is None:
             return None
         rows, columns = covered
-        return PartAlpha(self._warp(plane, rows, columns), columns.start, rows.start)
+        return PartAlpha(self.sample(plane, rows, columns), columns.start, rows.start)
 
     def _covered(
         self, box: tuple[float, float, float, float] | None = None, size: int = 2
@@ -220,13 +278,6 @@ class ParsedFace:
         if rows.stop <= rows.start or columns.stop <= columns.start:
             return None
         return rows, columns
-
-    def _warp(self, plane: npt.NDArray[Value], rows: slice, columns: slice) -> npt.NDArray[Value]:
-        matrix = self.alignment.to_image(plane.shape[0])
-        matrix[:, 2] -= (columns.start, rows.start)
-        size = (columns.stop - columns.start, rows.stop - rows.start)
-        warped = cv2.warpAffine(plane, matrix, size, flags=cv2.INTER_LINEAR)
-        return np.asarray(warped, plane.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,15 +295,18 @@ class RenderedFrame:
     Attributes:
         frame: as captured.
         image: (H, W, 3) uint8 RGB with the effects painted.
+        cutout: (H, W, 4) uint8 RGB and opacity, where an effect cuts the background away; `image` then
+            shows it before a plain colour.
     """
 
     frame: Frame
     image: Image
+    cutout: Image | None = None
 
 
 @cache
 def _fade(side: int) -> Plane:
-    """Return (side, side) weights that fall to zero at the crop's border: no straight edge shows."""
+    """Return (side, side) weights that fall to zero at the border."""
     line = np.linspace(-1.0, 1.0, side, dtype=np.float32)
     ramp = np.clip((1.0 - np.abs(line)) / (2.0 * BORDER_FADE), 0.0, 1.0)
     return np.outer(ramp, ramp).astype(np.float32)

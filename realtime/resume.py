@@ -11,9 +11,11 @@ from realtime.errors import UsageError
 from realtime.sinks import ResumableSink, check_output
 from realtime.sources import WARM_UP_FRAMES, ReplayingSource, Source, VideoSource, segment_frames
 
-# These change nothing in the file that comes out; the source is told by its facts.
-FREE = ("source", "output", "display", "contact_sheet", "require_gpu", "progress", "stats", "resume", "live")
-FREE_ENDINGS = ("_json", "reconnect", "camera_size", "camera_fps", "parsed_effects")
+# These change nothing in the file that comes out; the source is told by its facts, effects as they were read.
+FREE = {
+    *("source", "effects", "preset", "save_preset", "output", "display", "contact_sheet", "require_gpu"),
+    *("camera_size", "camera_fps", "reconnect", "progress", "resume", "stats", "stats_json", "live"),
+}
 
 
 def resume_job(
@@ -45,10 +47,9 @@ def resume_job(
 def describe_job(config: RunConfig, source: Path) -> dict[str, str | int]:
     """Return what must be the same for a job to go on: source, settings, and the software that encodes."""
     settings = {
-        field.name: str(getattr(config, field.name))
-        for field in fields(config)
-        if field.name not in FREE and not field.name.endswith(FREE_ENDINGS)
+        field.name: str(getattr(config, field.name)) for field in fields(config) if field.name not in FREE
     }
+    settings["effects"] = settings.pop("parsed_effects")
     if config.weights is not None and config.weights.exists():
         settings["weights"] = _identity(config.weights)
     software = f"av {version('av')}, warm-up {WARM_UP_FRAMES}"

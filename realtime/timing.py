@@ -23,11 +23,13 @@ class Timing:
         service: by stage, how long it worked on each frame.
         wait: by stage, how long it waited for each frame.
         latency: capture to sink of each frame that arrived.
+        arrivals: when the latest of them did, by `time.monotonic`.
     """
 
     service: dict[str, deque[float]] = field(default_factory=dict)
     wait: dict[str, deque[float]] = field(default_factory=dict)
     latency: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
+    arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=100))
     started: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -40,7 +42,15 @@ class Timing:
     def arrived(self, captured_at: float) -> None:
         """Add the latency of a frame that the sink has just taken."""
         with self._lock:
-            self.latency.append(time.monotonic() - captured_at)
+            now = time.monotonic()
+            self.latency.append(now - captured_at)
+            self.arrivals.append(now)
+
+    def fps(self, latest: int = 30) -> float:
+        """Return the frames a second that arrived lately; 0 before two have."""
+        with self._lock:
+            times = list(self.arrivals)[-latest:]
+        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
 
     def summary(self) -> dict[str, Any]:
         """Return percentiles in milliseconds, ready for JSON.

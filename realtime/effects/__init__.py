@@ -1,6 +1,6 @@
 """Part-aware effects: one file each, and the registry that parses what users write."""
 
-from realtime.effects.effect import Effect
-from realtime.effects.registry import EFFECTS, describe_effects, parse_effect
+from realtime.effects.effect import Cutting, Effect, Prepared
+from realtime.effects.registry import EFFECTS, describe_effects, format_effect, parse_effect
 
-__all__ = ["EFFECTS", "Effect", "describe_effects", "parse_effect"]
+__all__ = ["EFFECTS", "Cutting", "Effect", "Prepared", "describe_effects", "format_effect", "parse_effect"]

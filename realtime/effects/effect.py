@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from realtime.errors import UsageError
 from realtime.frames import Image, ParsedFace
@@ -15,6 +15,11 @@ Colour = tuple[int, int, int]
 class Effect(Protocol):
     """Paints on an image by what was parsed; a frozen dataclass whose fields are its options."""
 
+    @property
+    def strength(self) -> float:
+        """How much of it is seen, 0 (nothing) to 1; every effect has it."""
+        ...
+
     def apply(self, image: Image, faces: Sequence[ParsedFace]) -> None:
         """Paint in place.
 
@@ -22,6 +27,30 @@ class Effect(Protocol):
             image: (H, W, 3) uint8 RGB, contiguous, the caller's own.
             faces: of this very image.
         """
+        ...
+
+
+@runtime_checkable
+class Prepared(Protocol):
+    """An effect that needs more than the faces."""
+
+    def prepare(self) -> None:
+        """Load it now, before the first frame.
+
+        Raises:
+            ModelError: if it can't be had.
+        """
+        ...
+
+
+@runtime_checkable
+class Cutting(Protocol):
+    """An effect that cuts the background away."""
+
+    color: Colour
+
+    def matte(self, image: Image, faces: Sequence[ParsedFace]) -> Image:
+        """Return (H, W) uint8: how opaque each pixel is."""
         ...
 
 

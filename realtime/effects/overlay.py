@@ -51,7 +51,7 @@ class Overlay:
         colour = np.clip(mixed, 0, 255).astype(np.uint8).reshape(side, side, 3)
         warped = face.warp(colour, alpha.reshape(side, side))
         if warped is not None:
-            blend(image, warped[1], warped[0], self.strength)
+            blend(image[warped[1].region], warped[1].alpha, warped[0], self.strength)
         share = (flat > 0.5).mean(axis=1)
         return {int(i) for i, part_share in zip(classes, share, strict=True) if i and part_share > SHOWN}
 

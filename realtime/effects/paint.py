@@ -2,80 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from realtime.effects.effect import Colour
-from realtime.frames import Image, ParsedFace, PartAlpha, Plane
+from realtime.effects.patch import Patch
+from realtime.frames import Image, Plane
 
-# Below it a part is too faint for a mean colour of its own to mean anything.
-SURE = 0.5
-# Of a and b in OpenCV's 8-bit CIELAB.
-GREY = 128.0
-# Lightness, 0 to 255, from which a pixel takes the whole colour: what gives back no light shows no dye, and
-# the black bars of a film are not hair.
-LIT = 12
-_LIGHT = np.minimum(np.arange(256, dtype=np.float32) / LIT, 1.0)
+# Pixels that are blended at once.
+BAND = 1 << 15
+# A line of the picture that is nowhere lighter is a film's black bar.
+BAR = 8
 
 
-def recolour(
-    image: Image,
-    face: ParsedFace,
-    classes: Sequence[str],
-    colour: Colour,
-    strength: float,
-    darken: float,
-    lighten: float,
-) -> None:
-    """Move the mean colour of parts to another one, in place; their texture and highlights stay.
-
-    In CIELAB every pixel of the parts is shifted by the same amount, so that differences between its
-    pixels (strands, creases, gloss) are kept.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        face: of this very image.
-        classes: names of the parts' classes.
-        colour: RGB.
-        strength: 0 (nothing) to 1.
-        darken: share of the way to a darker colour's lightness, 0 to 1.
-        lighten: likewise to a lighter one's; small, or paint glows in a dim room.
-    """
-    part = face.alpha(classes)
-    if part is None or strength <= 0.0:
-        return
-    sure = (part.alpha > SURE).astype(np.uint8)
-    if not sure.any():
-        return
-    region = image[part.region]
-    lab = cv2.cvtColor(region, cv2.COLOR_RGB2LAB)
-    mean = np.array(cv2.mean(lab, sure)[:3])
-    target = cv2.cvtColor(np.array([[colour]], np.uint8), cv2.COLOR_RGB2LAB)[0, 0].astype(float)
-    reached = mean[0] + (darken if target[0] < mean[0] else lighten) * (target[0] - mean[0])
-    # A colour that is not given all its light isn't given all its chroma either, or it would glow.
-    dim = min(1.0, reached / max(target[0], 1.0))
-    goal = np.array([reached, *(GREY + dim * (target[1:] - GREY))])
-    shift = goal - mean
-    table = np.clip(np.arange(256)[:, None, None] + shift, 0, 255).round().astype(np.uint8)
-    moved = cv2.cvtColor(cv2.LUT(lab, table), cv2.COLOR_LAB2RGB)
-    lit = PartAlpha(part.alpha * _LIGHT[lab[..., 0]], part.x, part.y)
-    blend(image, lit, np.asarray(moved, np.uint8), strength)
-
-
-def blend(image: Image, part: PartAlpha, painted: Image, strength: float) -> None:
+def blend(region: Image, alpha: Plane, painted: Image, strength: float) -> None:
     """Blend a painted region over an image in place.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
-        part: where, and how much.
-        painted: (h, w, 3) uint8 RGB, of the part's region.
+        region: (h, w, 3) uint8 RGB, a view of the image.
+        alpha: (h, w) float32, 0 to 1: where, and how much.
+        painted: (h, w, 3) uint8 RGB.
         strength: multiplies alpha, 0 to 1.
     """
-    alpha: Plane = np.clip(part.alpha * strength, 0.0, 1.0).astype(np.float32)
-    region = image[part.region]
-    # Pixels that are hardly part of it stay bit-identical.
-    alpha[alpha < 1.0 / 255.0] = 0.0
-    mixed = cv2.blendLinear(painted, region, alpha, 1.0 - alpha)
-    cv2.copyTo(mixed, (alpha > 0.0).view(np.uint8), region)
+    share = cv2.convertScaleAbs(alpha, alpha=255.0 * strength)
+    composite(region, painted, np.asarray(cv2.bitwise_not(share), np.uint8))
+
+
+def composite(region: Image, behind: Image | Colour, matte: Image) -> None:
+    """Put another picture, or a colour, behind an image, in place.
+
+    Args:
+        region: (h, w, 3) uint8 RGB, a view of the image.
+        behind: (h, w, 3) uint8 RGB, or one colour.
+        matte: (h, w) uint8: 255 leaves the image bit-identical, 0 replaces it.
+    """
+    # In bands that stay in the processor's cache: twice as fast as whole pictures.
+    lines = max(1, BAND // max(1, region.shape[1]))
+    if isinstance(behind, tuple):
+        line = np.full((1, region.shape[1], 3), behind, np.uint8)
+        # Every line is the same one in memory.
+        behind = np.broadcast_to(line, region.shape)
+    for top in range(0, region.shape[0], lines):
+        band = region[top : top + lines]
+        near = cv2.cvtColor(matte[top : top + lines], cv2.COLOR_GRAY2RGB)
+        cv2.multiply(band, near, dst=band, scale=1.0 / 255.0)
+        cv2.bitwise_not(near, dst=near)
+        cv2.multiply(behind[top : top + lines], near, dst=near, scale=1.0 / 255.0)
+        cv2.add(band, near, dst=band)
+
+
+def add_difference(patch: Patch, difference: npt.NDArray[np.float32]) -> None:
+    """Add to the pixels, in place, a difference that was computed on the reduced picture.
+
+    The texture finer than the reduced picture is kept as it is.
+
+    Args:
+        patch: what is painted.
+        difference: (sh, sw, 3) float32, in levels of 0 to 255.
+    """
+    up = cv2.convertScaleAbs(np.maximum(difference, 0.0))
+    down = cv2.convertScaleAbs(np.minimum(difference, 0.0))
+    for change, apply in ((up, cv2.add), (down, cv2.subtract)):
+        if change.any():
+            size = patch.size[::-1]
+            full = change if patch.step == 1 else cv2.resize(change, size, interpolation=cv2.INTER_LINEAR)
+            apply(patch.pixels, full, dst=patch.pixels)
+
+
+def inside_bars(image: Image) -> tuple[slice, slice]:
+    """Return the rows and columns of a film's picture without its black bars: they are no hair."""
+    rows = _lit(image, axis=0)
+    return rows, _lit(image[rows], axis=1)
+
+
+def _lit(image: Image, axis: int) -> slice:
+    length = image.shape[axis]
+    first, last = 0, length
+    while first < last and int(image.take(first, axis).max(initial=0)) < BAR:
+        first += 1
+    while last > first and int(image.take(last - 1, axis).max(initial=0)) < BAR:
+        last -= 1
+    return slice(first, last)

@@ -6,18 +6,45 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from realtime.effects.effect import Colour, Effect, parse_colour, parse_share, parse_switch
+from realtime.effects.background import Background
+from realtime.effects.blush import Blush
+from realtime.effects.brows import Brows
+from realtime.effects.cutout import Cutout
+from realtime.effects.effect import Effect, parse_colour, parse_share, parse_switch
+from realtime.effects.eyeliner import Eyeliner
+from realtime.effects.eyes import Eyes
+from realtime.effects.eyeshadow import Eyeshadow
 from realtime.effects.hair import Hair
 from realtime.effects.lips import Lips
 from realtime.effects.overlay import Overlay
+from realtime.effects.pixelate import Pixelate
+from realtime.effects.skin import Skin
+from realtime.effects.teeth import Teeth
 from realtime.errors import UsageError
 
-EFFECTS: Mapping[str, type[Any]] = {"lips": Lips, "hair": Hair, "overlay": Overlay}
+EFFECTS: Mapping[str, type[Any]] = {
+    "skin": Skin,
+    "blush": Blush,
+    "eyeshadow": Eyeshadow,
+    "eyeliner": Eyeliner,
+    "eyes": Eyes,
+    "brows": Brows,
+    "lips": Lips,
+    "teeth": Teeth,
+    "hair": Hair,
+    "background": Background,
+    "cutout": Cutout,
+    "pixelate": Pixelate,
+    "overlay": Overlay,
+}
 
-_READERS: Mapping[Any, Callable[[str], Any]] = {
-    Colour: parse_colour,
-    float: parse_share,
-    bool: parse_switch,
+# By the option's declared type, as written.
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "Colour": parse_colour,
+    "Colour | None": lambda text: None if text == "none" else parse_colour(text),
+    "float": parse_share,
+    "bool": parse_switch,
+    "str": str,
 }
 
 
@@ -42,6 +69,13 @@ def parse_effect(text: str) -> Effect:
     return effect
 
 
+def format_effect(effect: Effect) -> str:
+    """Return what `parse_effect` makes the same effect of, with every option."""
+    name = next(name for name, kind in EFFECTS.items() if type(effect) is kind)
+    options = (f"{field.name}={_show(getattr(effect, field.name))}" for field in fields(EFFECTS[name]))
+    return f"{name}:{','.join(options)}"
+
+
 def describe_effects() -> str:
     """Return one line an effect with its options and their defaults, for the help text."""
     lines = []
@@ -52,13 +86,16 @@ def describe_effects() -> str:
 
 
 def _options(kind: type[Any]) -> dict[str, Callable[[str], Any]]:
-    by_name = {"Colour": Colour, "float": float, "bool": bool}
-    return {option.name: _READERS[by_name[str(option.type)]] for option in fields(kind)}
+    return {option.name: _READERS[str(option.type)] for option in fields(kind)}
 
 
 def _show(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if value is None:
+        return "none"
+    if isinstance(value, str):
+        return value
     if isinstance(value, tuple):
         return "#" + "".join(f"{part:02x}" for part in value)
     return f"{value:g}"

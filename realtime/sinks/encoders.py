@@ -173,6 +173,38 @@ def add_video(
     return stream
 
 
+# Of a cut-out picture, by the endings that keep transparency: codec, pixel format and options.
+CLEAR: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
+    ".webm": ("libvpx-vp9", "yuva420p", ENCODERS["libvpx-vp9"].options),
+    ".mov": ("prores_ks", "yuva444p10le", {"profile": "4444"}),
+}
+
+
+def keeps_clear(suffix: str, encoding: Encoding) -> bool:
+    """Say whether a file's ending, with what is asked of the encoder, keeps transparency."""
+    return suffix in CLEAR and encoding.codec in (None, CLEAR[suffix][0])
+
+
+def add_clear_video(
+    container: av.container.OutputContainer,
+    suffix: str,
+    encoding: Encoding,
+    width: int,
+    height: int,
+    rate: Fraction,
+) -> av.VideoStream:
+    """Add a video stream that keeps transparency, where `keeps_clear`."""
+    name, pixels, fixed = CLEAR[suffix]
+    options = dict(fixed)
+    if encoding.crf is not None and name in ENCODERS:
+        options |= dict.fromkeys(ENCODERS[name].quality, str(encoding.crf))
+    stream = cast(av.VideoStream, container.add_stream(name, rate=rate, options=options))
+    stream.width, stream.height, stream.pix_fmt = width, height, pixels
+    # Players look here for the opacity of VP9.
+    stream.metadata["alpha_mode"] = "1"
+    return stream
+
+
 def _pixel_format(name: str, codec: str, width: int, height: int) -> str:
     formats = [form.name for form in av.Codec(name, "w").video_formats or []] or ["yuv420p"]
     # H.264 and HEVC in 4:2:0 have no odd sizes.

@@ -15,6 +15,8 @@ from realtime.frames import Image, RenderedFrame
 from realtime.sinks.sink import check_writable, one_of, temporary_name
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+# Those that keep transparency.
+CLEAR_SUFFIXES = (".png", ".webp")
 
 
 class ImageFileSink:
@@ -25,8 +27,9 @@ class ImageFileSink:
         self._temporary = temporary_name(path)
 
     def write(self, rendered: RenderedFrame) -> bool:
-        """Write the picture under the temporary name."""
-        write_image(self._temporary, rendered.image)
+        """Write the picture under the temporary name; a cut-out one with its transparency."""
+        clear = rendered.cutout if self._path.suffix.lower() in CLEAR_SUFFIXES else None
+        write_image(self._temporary, rendered.image if clear is None else clear)
         return True
 
     def close(self, whole: bool = True) -> None:
@@ -90,13 +93,14 @@ class ContactSheetSink:
 
 
 def write_image(path: Path, image: Image) -> None:
-    """Write an RGB image (H, W, 3) uint8; the format follows the ending.
+    """Write an image (H, W, 3) uint8 RGB or (H, W, 4) with opacity; the format follows the ending.
 
     Raises:
         SinkError: if it can't be written.
     """
     try:
-        good = cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        way = cv2.COLOR_RGB2BGR if image.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
+        good = cv2.imwrite(str(path), cv2.cvtColor(image, way))
     except cv2.error:
         good = False
     if not good:

@@ -11,8 +11,8 @@ import av
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from realtime.errors import SinkError, warn
-from realtime.frames import Image, RenderedFrame
-from realtime.sinks.encoders import DEFAULT, Encoding, add_video, choose_encoder
+from realtime.frames import RenderedFrame
+from realtime.sinks.encoders import DEFAULT, Encoding, add_clear_video, add_video, choose_encoder, keeps_clear
 from realtime.sinks.hdr import FLAGS
 from realtime.sinks.sink import temporary_name
 from realtime.sinks.tracks import TrackCopier
@@ -48,12 +48,13 @@ class VideoFileSink:
         self._stream: av.VideoStream | None = None
         self._tracks: TrackCopier | None = None
         self._formatter = VideoReformatter()
+        self._clear = False
 
     def write(self, rendered: RenderedFrame) -> bool:
         """Encode a frame of any size; all must have the first one's."""
         try:
             if self._stream is None:
-                self._open(rendered.image)
+                self._open(rendered)
             assert self._stream is not None
             assert self._container is not None
             if self._tracks is not None:
@@ -64,11 +65,17 @@ class VideoFileSink:
             raise SinkError(f"{self._path}: cannot be written: {error}") from None
         return True
 
-    def _open(self, image: Image) -> None:
-        info = self._info
+    def _open(self, rendered: RenderedFrame) -> None:
+        info, suffix = self._info, self._path.suffix.lower()
         self._container = open_container(self._temporary, info)
-        height, width = image.shape[:2]
-        stream = add_video(self._container, self._codec, self._encoding, width, height, info.fps, info.hdr)
+        height, width = rendered.image.shape[:2]
+        self._clear = rendered.cutout is not None and keeps_clear(suffix, self._encoding)
+        if self._clear:
+            stream = add_clear_video(self._container, suffix, self._encoding, width, height, info.fps)
+        else:
+            stream = add_video(
+                self._container, self._codec, self._encoding, width, height, info.fps, info.hdr
+            )
         self._stream = stream
         context, colour = stream.codec_context, info.colour
         # On both, else times of a variable rate are rounded.
@@ -91,7 +98,10 @@ class VideoFileSink:
 
     def _picture(self, rendered: RenderedFrame) -> av.VideoFrame:
         assert self._stream is not None
-        raw = av.VideoFrame.from_ndarray(rendered.image, format="rgb24")
+        if self._clear and rendered.cutout is not None:
+            raw = av.VideoFrame.from_ndarray(rendered.cutout, format="rgba")
+        else:
+            raw = av.VideoFrame.from_ndarray(rendered.image, format="rgb24")
         colour = self._info.colour
         picture = self._formatter.reformat(
             raw,

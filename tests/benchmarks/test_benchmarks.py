@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.statistics import interleave
 from engines import BACKENDS
+from realtime.effects import EFFECTS
 from stn_icnn.checkpoint import Checkpoint, load_network, save_checkpoint
 from tests.conftest import VideoMaker
 
@@ -50,6 +52,26 @@ def test_the_pipeline_is_timed_beside_a_plain_copy(
     text = capsys.readouterr().out
     assert "whole pipeline" in text
     assert "fps" in text
+
+
+def test_effects_are_timed_beside_a_blur(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "costs.json"
+    assert main(["effects", "--rounds", "2", "--json", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = [line.split()[0] for line in lines[1:]]
+    assert names[0] == "GaussianBlur"
+    assert set(EFFECTS) < set(names)
+    content = json.loads(path.read_text())
+    assert content["baseline"] == "GaussianBlur"
+    assert content["seconds"]["lips"]["median"] > 0.0
+    assert content["seconds"]["GaussianBlur"]["ratio"] == 1.0
+
+
+def test_figures_that_cannot_be_written_are_an_error_before_any_work(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["effects", "--json", "none/costs.json"]) == 1
+    assert "no such folder" in capsys.readouterr().err
 
 
 def test_shapes_are_compared_in_one_table(

@@ -13,6 +13,10 @@ import cv2
 import numpy as np
 import pytest
 
+from realtime.effects import EFFECTS as ALL_EFFECTS
+from realtime.errors import ModelError
+from realtime.presets import PRESETS, load_preset
+from realtime.segmentation import person_segmenter
 from run_webcam import main
 from stn_icnn.labels import CLASS_ID
 from tests.conftest import Image, VideoMaker, times, write_sound_alone
@@ -81,6 +85,45 @@ def test_a_still_image_gives_an_image(tmp_path: Path, portrait: Image) -> None:
     assert (painted[45, 220] != portrait[45, 220, ::-1]).any()
 
 
+def test_a_preset_is_painted_and_the_effects_are_saved(
+    make_video: VideoMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = tmp_path / "mine.toml"
+    args = ["--source", str(make_video(frames=2)), "--no-display", "--preset", "meeting"]
+    assert main([*args, "--effect", "lips:gloss=1", "--save-preset", str(saved)]) == 0
+    assert f"wrote {saved}" in capsys.readouterr().out
+    effects = load_preset(str(saved)).effects
+    assert effects[: len(load_preset("meeting").effects)][0] == "background:fill=blur,strength=0.7"
+    assert effects[-1] == "lips:color=#b3123f,strength=0.7,gloss=1"
+    again = ["--source", str(make_video(frames=2)), "--no-display", "--preset", str(saved)]
+    assert main(again) == 0
+
+
+def test_a_segmenter_that_cannot_be_had_is_told_before_the_first_frame(
+    make_video: VideoMaker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(model: object) -> Path:
+        raise ModelError("selfie_segmentation_landscape.tflite: pip could not download it")
+
+    monkeypatch.setattr("realtime.segmentation.model_path", missing)
+    person_segmenter.cache_clear()
+    args = ["--source", str(make_video(frames=2)), "--no-display", "--effect", "background"]
+    assert main(args) == 1
+    assert capsys.readouterr().err == (
+        "error: selfie_segmentation_landscape.tflite: pip could not download it\n"
+    )
+
+
+def test_people_are_cut_out_with_transparency(tmp_path: Path, portrait: Image) -> None:
+    photo, out = tmp_path / "photo.jpg", tmp_path / "out.png"
+    cv2.imwrite(str(photo), portrait[..., ::-1])
+    assert main(["--source", str(photo), "--effect", "cutout", "--output", str(out)]) == 0
+    clear = np.asarray(cv2.imread(str(out), cv2.IMREAD_UNCHANGED))
+    assert clear.shape == (512, 512, 4)
+    assert clear[110, 222, 3] == 255, "the face is opaque"
+    assert clear[40, 320, 3] == 0, "the wall is not"
+
+
 def test_max_frames_and_no_output_just_measure(
     make_video: VideoMaker, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,7 +164,13 @@ BAD = {
     "int8 by eager": (["--backend", "eager", "--precision", "int8"], 1, "eager has no int8: fp32"),
     "zero threads": (["--threads", "0"], 2, "--threads 0: at least 1"),
     "zero frames": (["--max-frames", "0"], 2, "--max-frames 0: at least 1"),
+    "zero steps": (["--detect-every", "0"], 2, "--detect-every 0: at least 1"),
+    "too smooth": (["--smooth", "1"], 2, "--smooth 1: from 0 (none) to 0.95"),
+    "no stats folder": (["--stats-json", "none/s.json", "--no-display"], 1, "no such folder"),
     "zero faces": (["--max-faces", "0"], 2, "--max-faces 0: at least 1"),
+    "unknown preset": (["--preset", "noon"], 2, "unknown preset 'noon': one of copper, evening"),
+    "preset nowhere": (["--save-preset", "none/p.toml"], 1, "no such folder"),
+    "no background": (["--effect", "background:fill=none.png"], 2, "neither blur, nor a colour"),
     "same outputs": (["--output", "a.png", "--contact-sheet", "a.png"], 2, "the same file"),
     "sheet kind": (["--contact-sheet", "sheet.txt"], 2, "a contact sheet is an image"),
 }
@@ -202,22 +251,36 @@ def test_unknown_flags_are_usage() -> None:
 
 def test_help_names_every_flag_and_effect() -> None:
     text = run("--help").stdout
-    flags = "source effect output display no-display compare contact-sheet backend precision weights threads"
-    for flag in (*flags.split(), "max-faces", "max-frames", "require-gpu", "stats"):
+    flags = "source effect preset save-preset output display no-display compare contact-sheet backend"
+    for flag in (
+        *flags.split(),
+        "precision",
+        "weights",
+        "threads",
+        "max-faces",
+        "max-frames",
+        "require-gpu",
+        "stats",
+    ):
         assert f"--{flag}" in text
     for flag in (
         "codec",
         "crf",
         "resume",
         "progress",
+        "detect-every",
+        "smooth",
+        "stats-json",
         "no-progress",
         "camera-size",
         "camera-fps",
         "reconnect",
     ):
         assert f"--{flag}" in text
-    for effect in ("lips:color=#b3123f", "hair:color=", "overlay:strength="):
+    for effect in (*(f"  {name}:" for name in ALL_EFFECTS), "lips:color=#b3123f"):
         assert effect in text
+    for preset in PRESETS:
+        assert f"  {preset} " in text
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

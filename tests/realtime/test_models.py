@@ -43,6 +43,12 @@ def test_a_model_is_fetched_once(fake_pip: list[list[str]], tmp_path: Path) -> N
     assert [p.name for p in path.parent.iterdir()] == ["m.tflite"]
 
 
+def test_several_models_come_by_one_download(fake_pip: list[list[str]]) -> None:
+    twin = models.Model("n.tflite", GOOD.inside, GOOD.sha256)
+    assert [path.read_bytes() for path in models.model_paths((GOOD, twin))] == [DATA, DATA]
+    assert len(fake_pip) == 1
+
+
 def test_a_damaged_model_is_fetched_anew(fake_pip: list[list[str]]) -> None:
     path = models.model_path(GOOD)
     path.write_bytes(b"half")
@@ -72,10 +78,10 @@ def test_no_network_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_setup_fetches_or_says_why_not(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("realtime.__main__.model_path", lambda: models.model_path(GOOD))
+    monkeypatch.setattr("realtime.__main__.model_paths", lambda: models.model_paths((GOOD,)))
     assert main(["setup"]) == 0
     assert capsys.readouterr().out.endswith("m.tflite\n")
     other = models.Model("n.tflite", GOOD.inside, "0" * 64)
-    monkeypatch.setattr("realtime.__main__.model_path", lambda: models.model_path(other))
+    monkeypatch.setattr("realtime.__main__.model_paths", lambda: models.model_paths((other,)))
     assert main(["setup"]) == 1
     assert "error: n.tflite" in capsys.readouterr().err

@@ -108,6 +108,25 @@ def test_a_slow_stage_loses_nothing_of_a_file() -> None:
     assert "first" in report.timing.table()
 
 
+def test_the_run_tells_how_it_goes() -> None:
+    class Asking(ListSink):
+        def write(self, rendered: RenderedFrame) -> bool:
+            self.said = pipeline.figures()
+            return super().write(rendered)
+
+    sink = Asking()
+    pipeline = Pipeline(CountingSource(8, pause=0.01), stages(), [sink])
+    report = pipeline.run()
+    text = "\n".join(sink.said)
+    for word in (" fps, 0 dropped (0 %)", "latency ", "first ", "last ", "output "):
+        assert word in text
+    assert 20 < report.timing.fps() < 110
+    facts = report.to_dict()
+    assert (facts["frames"], facts["dropped"], facts["drop_rate"]) == (8, 0, 0.0)
+    assert set(facts["stages"]) == {"first", "last", "output"}
+    assert set(facts["latency"]) == {"p50", "p95", "p99"}
+
+
 def test_max_frames_ends_the_source() -> None:
     sink = ListSink()
     assert Pipeline(CountingSource(50), stages(), [sink], max_frames=7).run().frames == 7

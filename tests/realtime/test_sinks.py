@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -35,6 +36,37 @@ def packets(path: Path, kind: str) -> list[bytes]:
 
 def read(path: Path) -> Image:
     return np.asarray(cv2.imread(str(path)), np.uint8)[..., ::-1]
+
+
+@pytest.mark.parametrize(
+    ("ending", "decoder"), [(".mov", "prores"), (".webm", "libvpx-vp9"), (".mp4", "h264")]
+)
+def test_a_cutout_keeps_its_transparency_where_the_file_can(
+    ending: str, decoder: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"out{ending}"
+    clear = np.full((48, 64, 4), 200, np.uint8)
+    clear[..., 3] = 255
+    clear[:, :32, 3] = 0
+    opaque = clear[..., :3].copy()
+    opaque[:, :32] = (0, 177, 64)
+    sink = VideoFileSink(path, info())
+    for index in range(3):
+        frame = Frame(clear[..., :3].copy(), index, Fraction(index, 30), 0.0)
+        sink.write(RenderedFrame(frame, opaque, clear))
+    sink.close()
+    with av.open(str(path)) as container:
+        codec = cast(av.VideoCodecContext, av.CodecContext.create(decoder, "r"))
+        stream = container.streams.video[0]
+        codec.extradata = stream.codec_context.extradata
+        frames = [frame for packet in container.demux(stream) for frame in codec.decode(packet)]
+    first = frames[0].to_ndarray(format="rgba").astype(int)
+    assert len(frames) == 3
+    assert first[20, 50, 3] == 255
+    if ending == ".mp4":
+        assert np.abs(first[20, 10] - (0, 177, 64, 255)).max() < 12
+    else:
+        assert first[20, 10, 3] < 6
 
 
 @pytest.mark.parametrize("ending", [".mp4", ".mkv", ".mov"])

@@ -1,0 +1,53 @@
+"""Darker or tinted eyebrows: the hairs, not the skin between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from realtime.effects.effect import Colour
+from realtime.effects.paint import blend
+from realtime.effects.patch import FINE_DETAIL, Patch
+from realtime.effects.tone import lab_of, ramp, to_lab, to_rgb
+from realtime.frames import Image, ParsedFace
+
+BROWS = ("r_brow", "l_brow")
+# The hairs' part of the way to the colour's lightness at full strength.
+DARKEN = 0.75
+
+
+@dataclass(frozen=True)
+class Brows:
+    """Darken the eyebrows and lend them a colour; their shape stays.
+
+    Attributes:
+        color: RGB.
+        strength: 0 to 1.
+    """
+
+    color: Colour = (52, 34, 24)
+    strength: float = 0.5
+
+    def apply(self, image: Image, faces: Sequence[ParsedFace]) -> None:
+        """See `Effect.apply`."""
+        for face in faces if self.strength > 0.0 else ():
+            for name in BROWS:
+                self._paint(image, face, name)
+
+    def _paint(self, image: Image, face: ParsedFace, name: str) -> None:
+        plane = face.paint_plane(name)
+        patch = Patch.around(image, face, plane, margin=2.0, detail=FINE_DETAIL)
+        if patch is None:
+            return
+        alpha = patch.refined(plane)
+        lab, goal = to_lab(patch.pixels), lab_of(self.color)
+        light = lab[..., 0]
+        # The skin around is what a hair is darker than.
+        skin = cv2.blur(light, (2 * (patch.size[1] // 4) + 1, 2 * (patch.size[0] // 2) + 1))
+        hair = 0.25 + 0.75 * ramp(skin - light, -2.0, 14.0)
+        lab[..., 0] += DARKEN * np.minimum(goal[0] - light, 0.0)
+        lab[..., 1:] += 0.5 * (goal[1:] - lab[..., 1:])
+        blend(patch.pixels, alpha * hair, to_rgb(lab), self.strength)

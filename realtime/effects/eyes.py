@@ -1,0 +1,109 @@
+"""Iris tint: catch-lights, pupils and the whites stay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from realtime.effects.effect import Colour
+from realtime.effects.geometry import EYES, Eye, find_eye
+from realtime.effects.paint import blend
+from realtime.effects.patch import Patch
+from realtime.effects.tone import Lab, lab_of, ramp, to_lab, to_rgb
+from realtime.frames import Image, ParsedFace, Plane
+
+# Radius of an iris over the eye's width and over the side of the face's crop.
+OVER_WIDTH, OVER_SIDE = 0.215, 0.0215
+# In pixels of the image: a smaller iris is a few pixels of no colour.
+LEAST_RADIUS = 2.0
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """Tint the irises.
+
+    Attributes:
+        color: RGB.
+        strength: 0 to 1.
+    """
+
+    color: Colour = (60, 120, 170)
+    strength: float = 0.6
+
+    def apply(self, image: Image, faces: Sequence[ParsedFace]) -> None:
+        """See `Effect.apply`."""
+        for face in faces if self.strength > 0.0 else ():
+            for name in EYES:
+                self._tint(image, face, name)
+
+    def _tint(self, image: Image, face: ParsedFace, name: str) -> None:
+        eye = find_eye(face, name)
+        plane = face.paint_plane(name)
+        patch = None if eye is None else Patch.around(image, face, plane, margin=1.0)
+        if eye is None or patch is None:
+            return
+        radius = _radius(face, eye)
+        if radius < LEAST_RADIUS or min(patch.size) < 3:
+            return
+        lab, opening = to_lab(patch.pixels), patch.sample(plane)
+        iris = _iris(lab[..., 0], opening, radius)
+        if iris is not None:
+            blend(patch.pixels, iris * opening, to_rgb(self._painted(lab, iris)), self.strength * eye.shown)
+
+    def _painted(self, lab: Lab, iris: Plane) -> Lab:
+        goal = lab_of(self.color)
+        light = lab[..., 0]
+        mean = float((light * iris).sum() / max(float(iris.sum()), 1e-6))
+        painted = lab.copy()
+        # Dark irises need light to show a colour; the pattern of fibres is kept on top of it.
+        painted[..., 0] += 0.35 * max(0.0, float(goal[0]) - mean) * ramp(light, 0.4 * mean, 1.2 * mean)
+        share = np.minimum(1.0, painted[..., :1] / max(float(goal[0]), 1.0)) ** 0.7
+        painted[..., 1:] = 0.15 * lab[..., 1:] + 0.95 * share * goal[1:]
+        return painted
+
+
+def _radius(face: ParsedFace, eye: Eye) -> float:
+    side = face.alignment.side
+    pixel = side / face.probabilities.shape[-1]
+    return 0.5 * float(OVER_WIDTH * eye.width * pixel + OVER_SIDE * side)
+
+
+def _iris(light: Plane, opening: Plane, radius: float) -> Plane | None:
+    """Return (h, w) float32, 0 to 1: the iris's ring, without pupil, catch-lights and the whites.
+
+    The iris is the disc that is darkest against its surroundings, inside the eye's opening.
+    """
+    score = _darkness(light, opening, radius)
+    best = float(score.max())
+    if best <= 0.0:
+        return None
+    # The centre of mass of the best places moves smoothly from frame to frame; a single best one jumps.
+    weight = np.maximum(score / best - 0.85, 0.0)
+    rows, columns = np.mgrid[: light.shape[0], : light.shape[1]].astype(np.float32)
+    total = float(weight.sum())
+    y, x = float((rows * weight).sum()) / total, float((columns * weight).sum()) / total
+    distance = np.hypot(rows - y, columns - x) / radius
+    disc = ramp(distance, 1.1, 0.85) * opening
+    inside = light[disc > 0.5]
+    if not inside.size:
+        return None
+    middle = float(np.median(inside))
+    pupil = ramp(distance, 0.45, 0.2) * ramp(light, 0.9 * middle, 0.5 * middle)
+    # Whites and catch-lights are much lighter than the iris.
+    pale = ramp(light, middle + 12.0, middle + 28.0)
+    ring = cv2.GaussianBlur(disc * (1.0 - 0.85 * pupil), (0, 0), max(0.3, 0.12 * radius))
+    return np.asarray(ring * (1.0 - pale), np.float32)
+
+
+def _darkness(light: Plane, opening: Plane, radius: float) -> Plane:
+    """Return, for a disc around each pixel, how much darker than the eye's mean the opening in it is."""
+    mean = float((light * opening).sum() / max(float(opening.sum()), 1e-6))
+    dark = (mean - light) * opening
+    reach = int(np.ceil(radius))
+    rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    disc = (np.hypot(rows, columns) <= radius).astype(np.float32)
+    summed = cv2.filter2D(dark, -1, disc / disc.sum(), borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(summed * (opening > 0.5), np.float32)

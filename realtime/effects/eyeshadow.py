@@ -1,0 +1,66 @@
+"""Colour on the upper lid that fades towards the brow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from realtime.effects.effect import Colour
+from realtime.effects.geometry import EYES, Eye, Points, find_eye, to_image
+from realtime.effects.paint import blend
+from realtime.effects.strokes import around, filled
+from realtime.effects.tone import lab_of, to_lab, to_rgb
+from realtime.frames import Image, ParsedFace
+
+# Heights over the eye's width of the layers whose mean fades towards the brow.
+LAYERS = (0.22, 0.38, 0.56)
+WHERE = ("skin", "eye_g", "l_eye", "r_eye")
+
+
+@dataclass(frozen=True)
+class Eyeshadow:
+    """Tint the upper lids.
+
+    Attributes:
+        color: RGB.
+        strength: 0 to 1.
+    """
+
+    color: Colour = (122, 74, 108)
+    strength: float = 0.5
+
+    def apply(self, image: Image, faces: Sequence[ParsedFace]) -> None:
+        """See `Effect.apply`."""
+        for face in faces if self.strength > 0.0 else ():
+            for name in EYES:
+                eye = find_eye(face, name)
+                if eye is not None:
+                    self._paint(image, face, eye)
+
+    def _paint(self, image: Image, face: ParsedFace, eye: Eye) -> None:
+        outlines = [to_image(face, _lid(eye, height)) for height in LAYERS]
+        soft = max(0.6, 0.07 * eye.width * face.alignment.side / face.probabilities.shape[-1])
+        found = around(np.concatenate(outlines), 3.0 * soft + 1.0, image.shape[:2])
+        if found is None:
+            return
+        layers = np.stack([filled(outline, *found) for outline in outlines]).mean(axis=0)
+        alpha = np.asarray(cv2.GaussianBlur(layers, (0, 0), soft), np.float32)
+        opening = filled(to_image(face, np.concatenate([eye.upper, eye.lower[::-1]])), *found)
+        alpha *= (1.0 - opening) * face.sample(face.paint_plane(WHERE), *found)
+        region = image[found]
+        lab, goal = to_lab(region), lab_of(self.color)
+        lab[..., 1:] += 0.85 * (goal[1:] - lab[..., 1:])
+        lab[..., 0] += 0.6 * np.minimum(goal[0] - lab[..., 0], 0.0)
+        blend(region, alpha, to_rgb(lab), self.strength)
+
+
+def _lid(eye: Eye, height: float) -> Points:
+    """Return the outline from the lid's edge up to a height, higher towards the outer corner."""
+    share = np.linspace(0.0, 1.0, len(eye.upper))
+    arch = np.sin(np.pi * (0.12 + 0.8 * share)) * (0.75 + 0.35 * share)
+    top = eye.upper - np.stack([np.zeros_like(arch), height * eye.width * arch], axis=1)
+    top[:, 0] += eye.outwards * 0.12 * eye.width * share**2
+    return np.concatenate([top, eye.upper[::-1]])

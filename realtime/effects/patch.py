@@ -1,0 +1,143 @@
+"""The rectangle of the image around some parts of a face, also at a reduced size.
+
+What varies slowly is computed on the reduced picture; only the last step touches every pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from realtime.frames import Image, ParsedFace, Plane
+
+Value = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+
+# Radius of the edge search, in pixels of the parser's output: as far as its edges err.
+EDGE_RADIUS = 2.0
+# Reduced pixels over the side of a face's crop on which the edges of small parts are searched.
+FINE_DETAIL = 256.0
+# Variance of lightness (0 to 1) that counts as an edge.
+EDGE_VARIANCE = 4e-4
+# Refined alpha below and above it is nothing and all: the filter leaves a faint veil around the part.
+VEIL = (0.12, 0.85)
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A rectangle of an image that holds some parts of a face.
+
+    Attributes:
+        pixels: (h, w, 3) uint8 RGB, a view: writing to it paints.
+        face: whose it is.
+        rows, columns: where in the image.
+        step: side, in pixels of the image, of a pixel of the reduced picture.
+    """
+
+    pixels: Image
+    face: ParsedFace
+    rows: slice
+    columns: slice
+    step: int
+
+    @classmethod
+    def around(
+        cls, image: Image, face: ParsedFace, plane: Plane, margin: float = 0.0, detail: float = 1e9
+    ) -> Patch | None:
+        """Return the patch that holds what is not zero of a plane in crop coordinates.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            face: of this image.
+            plane: (O, O) float32, 0 to 1.
+            margin: in pixels of the plane.
+            detail: pixels of the reduced picture over the side of the face's crop, at least.
+
+        Returns:
+            None where nothing of it is in the image.
+        """
+        found = face.region(plane, margin)
+        if found is None:
+            return None
+        step = max(1, int(face.alignment.side / detail))
+        rows = _fitted(found[0], step, image.shape[0])
+        columns = _fitted(found[1], step, image.shape[1])
+        return cls(image[rows, columns], face, rows, columns, step)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return height and width in pixels of the image."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+    @property
+    def small_size(self) -> tuple[int, int]:
+        """Return height and width of the reduced picture."""
+        return -(-self.size[0] // self.step), -(-self.size[1] // self.step)
+
+    @cached_property
+    def small(self) -> Image:
+        """Return the reduced picture, (sh, sw, 3) uint8 RGB."""
+        if self.step == 1:
+            return self.pixels.copy()
+        reduced = cv2.resize(self.pixels, self.small_size[::-1], interpolation=cv2.INTER_AREA)
+        return np.asarray(reduced, np.uint8)
+
+    @cached_property
+    def grey(self) -> Image:
+        """Return (h, w) uint8 luma of the pixels as they were when first asked for."""
+        return np.asarray(cv2.cvtColor(self.pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+
+    def sample(self, plane: Plane) -> Plane:
+        """Bring a plane in crop coordinates into the reduced picture: (sh, sw) float32."""
+        return self.face.sample(plane, self.rows, self.columns, self.small_size)
+
+    def enlarge(self, small: Plane) -> Plane:
+        """Bring what was computed on the reduced picture to the full size."""
+        if self.step == 1:
+            return small
+        return np.asarray(cv2.resize(small, self.size[::-1], interpolation=cv2.INTER_LINEAR), small.dtype)
+
+    def refined(self, plane: Plane) -> Plane:
+        """Return the alpha (h, w) float32, 0 to 1, of a plane in crop coordinates, at the image's edges.
+
+        Guided filter (He, Sun, Tang: "Guided image filtering", 2010) with lightness as the guide: its linear
+        model is fitted on the reduced picture and evaluated on the full one.
+        """
+        radius = EDGE_RADIUS * self.face.alignment.side / plane.shape[0] / self.step
+        slope, offset = local_model(self._small_grey(), self.sample(plane), max(1, round(radius)))
+        fine = self.grey.astype(np.float32)
+        low, high = VEIL
+        scale = np.float32(1.0 / (high - low))
+        alpha = np.multiply(self.enlarge(slope * scale), fine, out=fine)
+        alpha += self.enlarge((offset - np.float32(low)) * scale)
+        return np.clip(alpha, 0.0, 1.0, out=alpha)
+
+    def _small_grey(self) -> Image:
+        if self.step == 1:
+            return self.grey
+        return np.asarray(cv2.cvtColor(self.small, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def local_model(guide: Image, plane: Plane, radius: int) -> tuple[Plane, Plane]:
+    """Return slope and offset, per pixel, of the plane as a linear function of the guide's 0 to 255."""
+    side = (2 * radius + 1, 2 * radius + 1)
+    # About the middle, or single precision would lose the variance.
+    grey = guide.astype(np.float32) - 128.0
+    means = cv2.blur(cv2.merge([grey, plane, grey * grey, grey * plane]), side)
+    grey_mean, plane_mean, square_mean, product_mean = cv2.split(means)
+    slope = (product_mean - grey_mean * plane_mean) / (
+        square_mean - grey_mean * grey_mean + EDGE_VARIANCE * 255.0**2
+    )
+    offset = plane_mean - slope * (grey_mean + 128.0)
+    smooth = cv2.blur(cv2.merge([slope, offset]), side)
+    return np.ascontiguousarray(smooth[..., 0]), np.ascontiguousarray(smooth[..., 1])
+
+
+def _fitted(found: slice, step: int, limit: int) -> slice:
+    """Make a range a whole number of steps long, inside the image where it has room for them."""
+    length = min(-(-(found.stop - found.start) // step) * step, limit)
+    start = min(found.start, limit - length)
+    return slice(start, start + length)

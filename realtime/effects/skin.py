@@ -1,0 +1,70 @@
+"""Smoother and more even skin; pores, hair, moles and edges stay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from realtime.effects.paint import add_difference
+from realtime.effects.patch import Patch
+from realtime.effects.tone import statistics, to_lab, to_rgb
+from realtime.frames import Image, ParsedFace, Plane
+
+SKIN = ("skin", "nose")
+# Pixels of the reduced picture over a face's crop: what is finer (pores, hairs) is never touched.
+DETAIL = 150.0
+# Radius of the smoothing over the side of the crop, and the levels from which a step is an edge.
+RADIUS = 0.024
+EDGE = 11.0
+LEAST_AREA = 16.0
+
+
+@dataclass(frozen=True)
+class Skin:
+    """Smooth the skin between its pores and its shape.
+
+    Attributes:
+        strength: 0 to 1.
+        even: how much of the blotches' redness and yellowness goes, 0 to 1.
+    """
+
+    strength: float = 0.6
+    even: float = 0.4
+
+    def apply(self, image: Image, faces: Sequence[ParsedFace]) -> None:
+        """See `Effect.apply`."""
+        for face in faces if self.strength > 0.0 else ():
+            plane = face.paint_plane(SKIN)
+            patch = Patch.around(image, face, plane, detail=DETAIL)
+            if patch is None:
+                continue
+            alpha = patch.sample(plane)
+            if float(alpha.sum()) > LEAST_AREA:
+                # Half a pixel inside: no smoothing over the rim of lips and eyes.
+                weight = cv2.blur(cv2.erode(alpha, np.ones((3, 3), np.uint8)), (3, 3))
+                radius = max(1, round(RADIUS * face.alignment.side / patch.step))
+                painted = self._even(_smooth(patch.small, radius), np.asarray(weight, np.float32))
+                change = painted.astype(np.float32) - patch.small
+                add_difference(patch, change * (self.strength * weight)[..., None])
+
+    def _even(self, smooth: Image, weight: Plane) -> Image:
+        lab = to_lab(smooth)
+        for channel in (1, 2):
+            mean, _ = statistics(lab[..., channel], weight + np.float32(1e-6))
+            lab[..., channel] += 0.45 * self.even * (mean - lab[..., channel])
+        return to_rgb(lab)
+
+
+def _smooth(image: Image, radius: int) -> Image:
+    """Smooth without crossing edges: a self-guided filter, channel by channel."""
+    side = (2 * radius + 1, 2 * radius + 1)
+    middle = image.astype(np.float32) - 128.0
+    mean = cv2.blur(middle, side)
+    variance = cv2.blur(middle * middle, side) - mean * mean
+    slope = variance / (variance + EDGE * EDGE)
+    offset = mean * (1.0 - slope)
+    smooth = cv2.blur(slope, side) * middle + cv2.blur(offset, side) + 128.5
+    return np.asarray(np.clip(smooth, 0.0, 255.0), np.uint8)
