@@ -83,8 +83,8 @@ class Hair:
     @staticmethod
     def _no_halo(patch: Patch, alpha: Plane, mean: float, deviation: float) -> Plane:
         """Return (h, w) weights that leave out the light wall or forehead that dark hair's edge takes in."""
-        inner = patch.enlarge(ramp(np.asarray(cv2.blur(alpha, (5, 5)), np.float32), 0.6, 0.95))
-        light = ramp(grey_lightness(), mean + deviation + 4.0, mean + 2.5 * deviation + 9.0)
+        inner = patch.enlarge(ramp(np.asarray(cv2.blur(alpha, (5, 5)), np.float32), 0.75, 1.0))
+        light = ramp(grey_lightness(), mean + deviation + 2.0, mean + 2.0 * deviation + 6.0)
         foreign = cv2.LUT(patch.grey, light)
         return np.asarray(1.0 - foreign * (1.0 - inner), np.float32)
 
