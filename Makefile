@@ -48,4 +48,4 @@ format:
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) demo.mp4 demo.png .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
+	rm -rf $(VENV) demo.mp4 demo.png .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

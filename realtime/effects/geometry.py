@@ -19,7 +19,7 @@ LEAST_COLUMNS = 4
 # Openness at which an effect on the eye starts and is full.
 OPEN = (0.12, 0.24)
 # Share of the largest piece's area at which a piece of hair apart from it starts to count, and counts fully.
-SPECK = (0.04, 0.12)
+SPECK = (0.08, 0.2)
 FACE = ("skin", "nose", "l_eye", "r_eye", "l_brow", "r_brow", "mouth", "u_lip", "l_lip", "eye_g")
 
 

@@ -21,9 +21,11 @@ LEAST_AREA = 8.0
 # Share of the way to the colour's lightness.
 REACH = 0.9
 # Bounds of the change of contrast between strands.
-CONTRAST = (0.15, 1.9)
+CONTRAST = (0.4, 1.9)
+# How many times the contrast of the darker strands may be that of the lighter ones, and the reverse.
+UNLIKE = 1.5
 # L* of the lightest tenth of a well lit face crop: colours are dimmed as the scene is.
-WELL_LIT = 80.0
+WELL_LIT = 70.0
 LEAST_LIGHT = 0.3
 
 # a* gained for each L* that a strand of a warm colour is darker than the colour itself.
@@ -81,8 +83,8 @@ class Hair:
     @staticmethod
     def _no_halo(patch: Patch, alpha: Plane, mean: float, deviation: float) -> Plane:
         """Return (h, w) weights that leave out the light wall or forehead that dark hair's edge takes in."""
-        inner = patch.enlarge(ramp(np.asarray(cv2.blur(alpha, (5, 5)), np.float32), 0.6, 0.95))
-        light = ramp(grey_lightness(), mean + deviation + 4.0, mean + 2.5 * deviation + 9.0)
+        inner = patch.enlarge(ramp(np.asarray(cv2.blur(alpha, (5, 5)), np.float32), 0.75, 1.0))
+        light = ramp(grey_lightness(), mean + deviation + 2.0, mean + 2.0 * deviation + 6.0)
         foreign = cv2.LUT(patch.grey, light)
         return np.asarray(1.0 - foreign * (1.0 - inner), np.float32)
 
@@ -90,16 +92,20 @@ class Hair:
         """Return the dyed colour of each grey level: (256, 1, 3) uint8 RGB."""
         light, (goal, *chroma) = grey_lightness(), (float(v) for v in lab_of(colour))
         mean = float(np.clip(mean, 3.0, 97.0))
-        reached = float(np.clip(mean + REACH * (goal * dim - mean), 3.0, 92.0))
-        # So much that most strands find room between black and white.
-        room = min(97.0 - reached, reached - 1.0) / (2.0 * deviation + 1.0)
-        contrast = float(np.clip(min(np.sqrt(reached / mean), room), *CONTRAST))
-        # Two power curves that meet at the mean: nothing is clipped, so that no strand is lost.
-        low, high = contrast * mean / reached, contrast * (100.0 - mean) / (100.0 - reached)
-        darker = reached * (np.minimum(light, mean) / mean) ** low
-        above = np.maximum(light - mean, 0.0)
-        lighter = (100.0 - reached) * (1.0 - (1.0 - above / (100.0 - mean)).clip(0.0) ** high)
-        dyed = darker + np.minimum(lighter, contrast * above)
+        reached = float(np.clip(mean + REACH * (goal * dim - mean), 8.0, 92.0))
+        # So much that most strands find room between black and white, on either side of the mean.
+        spread, wanted = 2.5 * deviation + 1.0, np.sqrt(reached / mean)
+        down = float(np.clip(min(wanted, 0.75 * reached / spread), *CONTRAST))
+        up = float(np.clip(min(wanted, (97.0 - reached) / spread), *CONTRAST))
+        # A bend at the mean gives depth, a sharp one another texture.
+        down, up = min(down, UNLIKE * up), min(up, UNLIKE * down)
+        # Straight where there is room, else bent: nothing is clipped, so that no strand is lost.
+        below, above = np.minimum(light, mean), np.maximum(light - mean, 0.0)
+        power = down * mean / reached
+        darker = np.maximum(reached * (below / mean) ** power, reached + down * (below - mean))
+        bend = up * (100.0 - mean) / (100.0 - reached)
+        lighter = (100.0 - reached) * (1.0 - (1.0 - above / (100.0 - mean)).clip(0.0) ** bend)
+        dyed = darker + np.minimum(lighter, up * above)
         streak = ramp(light, mean, mean + 1.5 * deviation + 2.0)
         dyed = dyed + 0.5 * self.highlights * streak * (92.0 * dim - dyed).clip(0.0)
         # Darker strands of one dye have less chroma; what shines has the lamp's colour more than the dye's.
