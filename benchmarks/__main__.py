@@ -28,7 +28,7 @@ from realtime.sinks.sink import check_writable
 from realtime.sources import open_source
 from stn_icnn.checkpoint import CheckpointError
 
-EFFECTS = ("lips", "hair")
+EFFECTS = ("lips", "hair", "skin")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     engine.add_argument("--batch", type=int, default=1, help="faces at once (default 1)")
     engine.add_argument("--rounds", type=int, default=50, help="timed rounds (default 50)")
     pipeline = commands.add_parser(
-        "pipeline", help="time file to file with lips and hair, beside plain decoding and encoding"
+        "pipeline", help="time file to file with lips, hair and skin, beside plain decoding and encoding"
     )
     pipeline.add_argument("--source", default="demo", help="a video file or demo (default)")
     pipeline.add_argument("--max-frames", type=int, default=150, help="frames a run (default 150)")

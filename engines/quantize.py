@@ -12,7 +12,7 @@ import numpy as np
 
 from engines.eager import eager
 from engines.engine import Crops, EngineError, EngineUnavailable
-from engines.export import discard, keep
+from engines.export import discard, keep, shrink_xml
 from engines.openvino import open_network
 from engines.parity import Parity, compare
 from stn_icnn.checkpoint import Checkpoint, load_network
@@ -79,6 +79,7 @@ def release_int8(checkpoint: Checkpoint, crops: Crops) -> tuple[Checkpoint, Pari
     temporary = checkpoint.path.with_name(f"{stem}.tmp.xml")
     try:
         openvino.save_model(quantized, temporary, compress_to_fp16=True)
+        shrink_xml(temporary)
         parity = compare(
             open_network(temporary, threads=0), eager(load_network(checkpoint)), crops[held_back]
         )
