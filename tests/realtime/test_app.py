@@ -166,7 +166,7 @@ BAD = {
     "zero frames": (["--max-frames", "0"], 2, "--max-frames 0: at least 1"),
     "zero steps": (["--detect-every", "0"], 2, "--detect-every 0: at least 1"),
     "too smooth": (["--smooth", "1"], 2, "--smooth 1: from 0 (none) to 0.95"),
-    "no stats folder": (["--stats-json", "none/s.json", "--no-display"], 1, "no such folder"),
+    "no stats folder": (["--stats-json", "none/s.json"], 1, "no such folder"),
     "zero faces": (["--max-faces", "0"], 2, "--max-faces 0: at least 1"),
     "unknown preset": (["--preset", "noon"], 2, "unknown preset 'noon': one of copper, evening"),
     "preset nowhere": (["--save-preset", "none/p.toml"], 1, "no such folder"),
