@@ -112,16 +112,16 @@ class FaceTracker:
         return shown[: self.detector.max_faces]
 
     def _search(self, image: Image, now: float) -> None:
-        """Search for faces in the whole frame and in one further view of it, in turns."""
+        """Search for faces in the whole frame and in one group of further views of it, in turns."""
         detections = list(self.detector.detect(image))
-        views = further_views(*image.shape[:2])
-        view = views[self._views % len(views)]
+        groups = further_views(*image.shape[:2])
+        views = groups[self._views % len(groups)]
         self._views += 1
-        for face in map(view.back, self.detector.search(view.cut(image))):
-            anchors = detected_anchors(face)
-            if view.holds(face) and not any(same_place(anchors, detected_anchors(d)) for d in detections):
-                # What only this view shows is doubtful: it must show a nose.
-                detections.append(replace(face, score=min(face.score, SURE_SCORE - 0.01)))
+        found = [view.back(face) for view in views for face in self.detector.search(view.cut(image))]
+        whole = [face for face in found if any(view.holds(face) for view in views)]
+        # The best look at a face first: the others at it are then left out.
+        for face in sorted(whole, key=lambda face: -face.score):
+            _join(detections, face)
         looks = [appearance(align_to(detected_anchors(d)).crop(image, 64)) for d in detections]
         matched = associate(detections, looks, self._tracks, now)
         for index, detection in enumerate(detections):
@@ -204,7 +204,22 @@ def _is_face(track: Track, face: ParsedFace, parts: int) -> bool:
     if track.looks is not None:
         # It was one a frame ago: half a nose will do, as where a hand passes.
         return parts >= 2 and nose_share(face) > 0.5 * NOSE_SHARE
-    return track.detection.score >= SURE_SCORE or (parts >= 2 and nose_share(face) > NOSE_SHARE)
+    return track.detection.score >= SURE_SCORE or (parts >= 3 and nose_share(face) > NOSE_SHARE)
+
+
+def _join(detections: list[Detection], face: Detection) -> None:
+    """Add what only a further view shows, or put it in the place of a worse look at the same face.
+
+    It stays doubtful, and must parse as a face.
+    """
+    anchors = detected_anchors(face)
+    doubtful = replace(face, score=min(face.score, SURE_SCORE - 0.01))
+    for index, known in enumerate(detections):
+        if same_place(anchors, detected_anchors(known)):
+            if known.score < doubtful.score:
+                detections[index] = doubtful
+            return
+    detections.append(doubtful)
 
 
 def _remembered(track: Track, now: float) -> bool:

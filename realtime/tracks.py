@@ -11,6 +11,7 @@ import numpy as np
 from realtime.alignment import Alignment
 from realtime.anchors import Points, align_to, complete, detected_anchors, similarity
 from realtime.frames import Detection, Image, Plane
+from realtime.parsing import SURE_SCORE
 from realtime.smoothing import CropSmoother, ParsingSmoother, distance
 
 # A detection farther from a face than this, in sides of its crop, is another face ...
@@ -79,7 +80,9 @@ class Track:
     def detected(self, detection: Detection, now: float) -> None:
         """Take note of a detection: a lost face is found again, one whose crop drifted is put right."""
         anchors = detected_anchors(detection)
-        drifted = distance(align_to(anchors), align_to(self.expected(now))) > _DRIFT
+        # A doubtful detection, as of a lying head in the upright frame, knows less than the parsing.
+        sure = detection.score >= SURE_SCORE
+        drifted = sure and distance(align_to(anchors), align_to(self.expected(now))) > _DRIFT
         if self.lost or drifted:
             self.anchors = complete(anchors, self.anchors)
             self.speed, self.crop, self.seen = np.zeros(2), CropSmoother(), now

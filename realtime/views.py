@@ -63,16 +63,19 @@ class View:
 
 
 @cache
-def further_views(height: int, width: int) -> tuple[View, ...]:
-    """Return the views of a frame beyond the whole one: tiles, and the frame turned either way."""
+def further_views(height: int, width: int) -> tuple[tuple[View, ...], ...]:
+    """Return groups of views beyond the whole frame, to be searched together: the frame turned, each tile.
+
+    Turned either way, and both at once: of an upside-down face the detector is less sure, but not unsure.
+    """
     side = max(_TILE, int(_TILE_SHARE * min(height, width)))
     tiles = [
         View(x, y, min(side, width), min(side, height))
         for y in _starts(height, side)
         for x in _starts(width, side)
     ]
-    turned = [View(0, 0, width, height, quarters) for quarters in (1, 3)]
-    return (*turned, *(tiles if len(tiles) > 1 else ()))
+    turned = tuple(View(0, 0, width, height, quarters) for quarters in (1, 3))
+    return (turned, *((tile,) for tile in tiles if len(tiles) > 1))
 
 
 def _starts(length: int, side: int) -> list[int]:

@@ -110,10 +110,10 @@ def test_boxes_that_leave_their_view_are_known() -> None:
 def test_tiles_cover_the_frame_and_overlap(height: int, width: int) -> None:
     views = further_views(height, width)
     covered = np.zeros((height, width), bool)
-    for view in views:
+    for view in (view for group in views for view in group):
         if not view.quarters:
             assert view.x + view.width <= width
             assert view.y + view.height <= height
             covered[view.y : view.y + view.height, view.x : view.x + view.width] = True
-    assert len(views) == 2 or covered.all()
+    assert len(views) == 1 or covered.all()
     assert len(views) <= 20

@@ -195,6 +195,17 @@ def test_a_face_on_its_side_is_found_in_the_turned_frame() -> None:
     assert np.rad2deg(face.alignment.roll) == pytest.approx(90, abs=5)
 
 
+def test_a_better_look_in_a_further_view_takes_the_place_of_a_worse_one() -> None:
+    stage, lying = Stage(), DrawnFace(320, 180, roll=90)
+    upright = DrawnFace(180, 639 - 320)
+    stage.detector.turned = [upright.detection(0.9)]
+    # As whole frames show lying heads: about there, hardly turned, and of low score.
+    stage.detector.faces = [replace(lying, roll=40).detection(0.55)]
+    for index in range(8):
+        (face,) = stage.tracker.update(scene([lying], index)).faces
+        assert np.rad2deg(face.alignment.roll) == pytest.approx(90, abs=6), index
+
+
 def test_frames_and_results_never_part() -> None:
     stage = Stage(smoothing=0.75)
     for step in range(10):
