@@ -104,11 +104,18 @@ class EngineCache:
     Args:
         root: folder of the entries; None for the user's.
         report: gets one line for what takes long or went wrong.
+        announce: whether builds that go well are told at all.
     """
 
-    def __init__(self, root: Path | None = None, report: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path | None = None,
+        report: Callable[[str], None] | None = None,
+        announce: bool = True,
+    ) -> None:
         self.root = root or user_folder() / "engines"
         self.report = report or _to_stderr
+        self._announces = announce
 
     def obtain(self, key: Key, build: Build) -> Entry:
         """Return the entry of a key, building it where there is none or it is damaged.
@@ -198,7 +205,9 @@ class EngineCache:
         return Entry(folder, json.loads((folder / MANIFEST).read_text()), kept=False)
 
     def _fill(self, folder: Path, key: Key, build: Build) -> None:
-        self.report(f"building the {key.backend} {key.precision} engine of {key.network['name']} (once) ...")
+        self._announce(
+            f"building the {key.backend} {key.precision} engine of {key.network['name']} (once) ..."
+        )
         started = time.monotonic()
         with self._ticking(started):
             parity = build(folder)
@@ -213,7 +222,11 @@ class EngineCache:
             "seconds": round(seconds, 1),
         }
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-        self.report(f"built in {seconds:.0f} s: {parity}")
+        self._announce(f"built in {seconds:.0f} s: {parity}")
+
+    def _announce(self, line: str) -> None:
+        if self._announces:
+            self.report(line)
 
     @contextlib.contextmanager
     def _ticking(self, started: float) -> Iterator[None]:
@@ -222,7 +235,7 @@ class EngineCache:
 
         def tick() -> None:
             while not done.wait(TICK_SECONDS):
-                self.report(f"... still building after {time.monotonic() - started:.0f} s")
+                self._announce(f"... still building after {time.monotonic() - started:.0f} s")
 
         thread = threading.Thread(target=tick, name="building", daemon=True)
         thread.start()

@@ -48,7 +48,9 @@ def rgb_table(lab: Lab) -> Image:
 
 def ramp(values: npt.NDArray[np.float32], low: float, high: float) -> npt.NDArray[np.float32]:
     """Return 0 below `low`, 1 above `high` and a smooth step between; falls where high < low."""
-    t = np.clip((values - low) / (high - low), 0.0, 1.0)
+    # Of a grey picture's lips both bounds are 0: a step, and not a division by nothing.
+    span = high - low if abs(high - low) > 1e-6 else 1e-6
+    t = np.clip((values - low) / span, 0.0, 1.0)
     return np.asarray(t * t * (3.0 - 2.0 * t), np.float32)
 
 

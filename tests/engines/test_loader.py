@@ -8,11 +8,12 @@ from functools import partial
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from engines import BACKENDS, Engine, EngineError, EngineUnavailable, load_engine
 from engines.__main__ import main
-from engines.engine import EngineOptions
+from engines.engine import EngineOptions, Probabilities
 from engines.gpu import Gpu
 from engines.loader import GPU_BACKENDS, Factory
 from engines.parity import LEAST_AGREEMENT, sample_crops
@@ -222,3 +223,31 @@ def test_the_commands_build_list_check_and_clear(
 def test_errors_exit_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", "--weights", str(tmp_path / "none.safetensors")]) == 1
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_shipped_network_is_kept_as_it_was_compiled_and_a_damaged_one_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.cache.user_folder", lambda: tmp_path)
+    crops = sample_crops(256, 1)
+    said: list[str] = []
+
+    def once() -> Probabilities:
+        engine, _ = load_engine("openvino", threads=1, precision="int8", report=said.append)
+        try:
+            return engine.infer(crops)
+        finally:
+            engine.close()
+
+    first = once()
+    (kept,) = (tmp_path / "engines").glob("*/network.blob")
+    made = kept.stat().st_mtime_ns
+    assert np.array_equal(once(), first)
+    assert kept.stat().st_mtime_ns == made, "read back, not compiled anew"
+    assert said == []
+    data = bytearray(kept.read_bytes())
+    data[len(data) // 2] ^= 255
+    kept.write_bytes(data)
+    assert np.array_equal(once(), first)
+    assert len(said) == 1
+    assert "network.blob is damaged; building it anew" in said[0]

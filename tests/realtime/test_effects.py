@@ -207,3 +207,11 @@ def test_the_help_lists_every_effect_with_defaults() -> None:
     assert "hair:color=#6a2c70,strength=0.7,tips=none,highlights=0" in text
     assert "background:fill=blur,strength=0.6" in text
     assert "overlay:strength=0.6,legend=yes" in text
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_a_grey_picture_is_painted_too(name: str, picture: Image, face: ParsedFace) -> None:
+    grey = np.repeat(picture[..., :1], 3, axis=2)
+    parse_effect(name).apply(grey, [face])
+    black = np.zeros_like(picture)
+    parse_effect(name).apply(black, [face])
