@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import time
 from collections.abc import Iterator
@@ -51,6 +52,9 @@ class VideoSource:
     """
 
     def __init__(self, name: str) -> None:
+        # PyAV's containers and streams refer to each other: without it a closed one keeps tens of megabytes
+        # for as long as the collector sees no need, which in a folder of videos is long.
+        gc.collect()
         self._name = name
         self._container = _open(name)
         self._found = 0
@@ -63,7 +67,7 @@ class VideoSource:
             first = next(self._decoded, None)
             if first is None:
                 raise SourceError(f"{name}: holds no frame that can be decoded")
-            self._pictures = itertools.chain([first], self._decoded)
+            self._pictures: Iterator[av.VideoFrame] = itertools.chain([first], self._decoded)
             self._matrix = matrix_of(first)
             self.info = self._describe(first, live)
         except SourceError:
@@ -158,6 +162,8 @@ class VideoSource:
     def close(self) -> None:
         """Close the file."""
         self._container.close()
+        # Its generator refers back to this object, and that to the decoder's memory.
+        self._pictures = self._decoded = iter(())
 
 
 def _open(name: str) -> av.container.InputContainer:
