@@ -41,17 +41,13 @@ def run(config: RunConfig) -> int:
     # The stages are threads already; OpenCV's own would fight them and the engine for the cores.
     cv2.setNumThreads(1)
     try:
-        with native_chatter_hidden(), contextlib.ExitStack() as undo:
+        with native_chatter_hidden(), _leaving_at_once(), contextlib.ExitStack() as undo:
             engine = _Engine(config, undo)
             if is_folder(config.source):
                 return run_folder(config, lambda job: _run_of_many(job, engine))
             report = _run(config, engine)
     except (RealtimeError, EngineError) as error:
         return tell(error)
-    except KeyboardInterrupt:
-        # Before the pipeline ran: from there on a signal ends it in order.
-        print("stopped before anything was done", file=sys.stderr)
-        return 130
     _tell(config, report)
     return 0
 
@@ -165,6 +161,30 @@ def _open_sinks(
         undo.callback(progress.abort)
         sinks.append(progress)
     return sinks or [NullSink()]
+
+
+@contextlib.contextmanager
+def _leaving_at_once() -> Iterator[None]:
+    """Let Ctrl-C end the process while no pipeline runs: there is nothing to finish yet.
+
+    Not by KeyboardInterrupt, which is lost where it strikes inside a callback of an import, or breaks the
+    import so that an engine seems to be missing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        # Not by print, which may be what was interrupted.
+        with contextlib.suppress(OSError, ValueError):
+            os.write(sys.stderr.fileno(), b"stopped before anything was done\n")
+        os._exit(130)
+
+    saved = signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, saved)
 
 
 @contextlib.contextmanager

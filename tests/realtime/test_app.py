@@ -309,3 +309,23 @@ def test_a_signal_ends_within_two_seconds_and_the_output_plays(number: int, tmp_
 
 def test_labels_used_by_the_effects_exist() -> None:
     assert {"u_lip", "l_lip", "hair"} <= set(CLASS_ID)
+
+
+@pytest.mark.timeout(60)
+def test_ctrl_c_before_the_first_frame_ends_at_once(make_video: VideoMaker, tmp_path: Path) -> None:
+    out = tmp_path / "out.mp4"
+    code = (
+        "import sys, time, realtime.app; from run_webcam import main\n"
+        "def load(*args): print('loading', flush=True); time.sleep(50)\n"
+        "realtime.app.load_engine = load\n"
+        f"main(['--source', {str(make_video(frames=2))!r}, '--output', {str(out)!r}])"
+    )
+    started = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline() == "loading\n"
+    started.send_signal(signal.SIGINT)
+    _, errors = started.communicate(timeout=10)
+    assert (started.returncode, errors) == (130, "stopped before anything was done\n")
+    assert not out.exists()
