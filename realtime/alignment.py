@@ -16,6 +16,7 @@ BORDER_FADE = 0.04
 FRAMING = 1.15
 
 Matrix = npt.NDArray[np.float64]
+Points = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +76,31 @@ class Alignment:
         """
         x0, y0, x1, y1 = box or (-0.5, -0.5, size - 0.5, size - 0.5)
         corners = np.array([[x0, y0, 1], [x1, y0, 1], [x0, y1, 1], [x1, y1, 1]], np.float64)
-        points = corners @ self.to_image(size).T
-        low = np.floor(points.min(axis=0)).astype(int)
-        high = np.ceil(points.max(axis=0)).astype(int) + 1
-        height, width = image_size
-        rows = slice(max(0, int(low[1])), min(height, int(high[1])))
-        columns = slice(max(0, int(low[0])), min(width, int(high[0])))
-        return rows, columns
+        return region_around(corners @ self.to_image(size).T, image_size)
+
+
+def transformed(points: Points, matrix: Matrix) -> Points:
+    """Return points (n, 2) moved by a (2, 3) affine map."""
+    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float64)
+
+
+def region_around(points: Points, image_size: tuple[int, int], margin: float = 0.0) -> tuple[slice, slice]:
+    """Return the rows and columns of an image that points (n, 2) cover, with a margin in pixels.
+
+    Args:
+        points: x, y in pixels.
+        image_size: (height, width) in pixels.
+        margin: in pixels.
+
+    Returns:
+        Slices inside the image; where nothing of it is covered one of them ends before it begins.
+    """
+    low = np.floor(points.min(axis=0) - margin).astype(int)
+    high = np.ceil(points.max(axis=0) + margin).astype(int) + 1
+    height, width = image_size
+    rows = slice(max(0, int(low[1])), min(height, int(high[1])))
+    columns = slice(max(0, int(low[0])), min(width, int(high[0])))
+    return rows, columns
 
 
 def align(

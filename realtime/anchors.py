@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from realtime.alignment import Alignment, Matrix, align
+from realtime.alignment import Alignment, Matrix, Points, align, transformed
 from realtime.frames import Detection, Plane
 from stn_icnn.labels import CLASS_ID
-
-Points = npt.NDArray[np.float64]
 
 _PARTS = (("r_eye",), ("l_eye",), ("u_lip", "mouth", "l_lip"), ("nose",))
 # Least sum of squared probabilities, in shares of the crop, for which a part's centre is believed: a
 # sixth of what an open eye or thin lips have.
 _LEAST = (4e-4, 4e-4, 1e-3, 2e-3)
-
-
 # How far, in sides of the crop, a part is looked for from where it is expected (standard deviation of a
 # soft window): a neighbour's eyes must not pull.
 _REACH = 0.12
@@ -40,8 +35,7 @@ def find_anchors(
     """
     side = probabilities.shape[-1]
     line = np.arange(side, dtype=np.float64)
-    to_crop = alignment.to_crop(side)
-    places = expected @ to_crop[:, :2].T + to_crop[:, 2]
+    places = transformed(expected, alignment.to_crop(side))
     found = np.full((4, 2), np.nan)
     for row, (names, least) in enumerate(zip(_PARTS, _LEAST, strict=True)):
         channels = [classes.index(CLASS_ID[name]) for name in names if CLASS_ID[name] in classes]
@@ -54,7 +48,7 @@ def find_anchors(
         mass = float(weight.sum())
         if mass > least * side * side:
             found[row] = (weight.sum(axis=0) @ line / mass, weight.sum(axis=1) @ line / mass)
-    return found @ alignment.to_image(side)[:, :2].T + alignment.to_image(side)[:, 2]
+    return transformed(found, alignment.to_image(side))
 
 
 def detected_anchors(detection: Detection) -> Points:
@@ -79,8 +73,7 @@ def complete(anchors: Points, before: Points) -> Points:
     missing = ~seen
     if not missing.any():
         return filled
-    matrix = similarity(before[common], anchors[common])
-    filled[missing] = before[missing] @ matrix[:, :2].T + matrix[:, 2]
+    filled[missing] = transformed(before[missing], similarity(before[common], anchors[common]))
     return filled
 
 

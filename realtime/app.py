@@ -8,11 +8,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import cv2
 
@@ -29,7 +29,7 @@ from realtime.quiet import native_chatter_hidden
 from realtime.rendering import Renderer
 from realtime.resume import resume_job
 from realtime.sinks import ContactSheetSink, NullSink, ProgressSink, Sink, WindowSink, open_output
-from realtime.sinks.sink import check_writable, temporary_name
+from realtime.sinks.sink import check_writable, write_text
 from realtime.sources import ReplayingSource, SourceInfo, open_source
 from realtime.tracking import FaceTracker
 
@@ -163,41 +163,38 @@ def _open_sinks(
     return sinks or [NullSink()]
 
 
-@contextlib.contextmanager
-def _leaving_at_once() -> Iterator[None]:
+def _leaving_at_once() -> AbstractContextManager[None]:
     """Let Ctrl-C end the process while no pipeline runs: there is nothing to finish yet.
 
     Not by KeyboardInterrupt, which is lost where it strikes inside a callback of an import, or breaks the
     import so that an engine seems to be missing.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
-    def leave(number: int, frame: FrameType | None) -> None:
+    def leave() -> None:
         # Not by print, which may be what was interrupted.
         with contextlib.suppress(OSError, ValueError):
             os.write(sys.stderr.fileno(), b"stopped before anything was done\n")
         os._exit(130)
 
-    saved = signal.signal(signal.SIGINT, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, saved)
+    return _on_signals((signal.SIGINT,), leave)
+
+
+def _stopping(pipeline: Pipeline) -> AbstractContextManager[None]:
+    """Let Ctrl-C and a polite kill end the run, with its output finished."""
+    return _on_signals((signal.SIGINT, signal.SIGTERM), pipeline.stop)
 
 
 @contextlib.contextmanager
-def _stopping(pipeline: Pipeline) -> Iterator[None]:
-    """Let Ctrl-C and a polite kill end the run, with its output finished."""
+def _on_signals(numbers: Sequence[signal.Signals], action: Callable[[], None]) -> Iterator[None]:
+    """Do something on signals instead of what was done before; on the main thread alone, as Python asks."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        pipeline.stop()
+    def handle(number: int, frame: FrameType | None) -> None:
+        action()
 
-    saved = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    saved = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
     finally:
@@ -216,16 +213,10 @@ def _tell(config: RunConfig, report: Report | None) -> None:
     if config.stats:
         print(report.timing.table())
     if config.stats_json is not None:
-        _write_json(config.stats_json, report.to_dict())
+        write_text(config.stats_json, json.dumps(report.to_dict(), indent=1) + "\n")
     if config.resume and report.stopped:
         print(f"{config.output} is not whole yet; the same command goes on with it")
         return
     for path in (config.output, config.contact_sheet, config.stats_json, config.save_preset):
         if path is not None and report.frames:
             print(f"wrote {path}")
-
-
-def _write_json(path: Path, data: dict[str, Any]) -> None:
-    temporary = temporary_name(path)
-    temporary.write_text(json.dumps(data, indent=1) + "\n")
-    os.replace(temporary, path)

@@ -104,7 +104,8 @@ class Pipeline:
 
     def figures(self) -> list[str]:
         """Return how the run goes, now: lines for people, safe to ask from any thread."""
-        report, self.report.dropped = self.report, self._channels[0].dropped
+        report = self.report
+        report.dropped = self._channels[0].dropped
         fps, summary = report.timing.fps(), report.timing.summary()
         lines = [f"{fps:.1f} fps, {report.dropped} dropped ({100.0 * report.drop_rate:.0f} %)"]
         if summary["latency"]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engines import Engine
-from realtime.anchors import Points, align_to, complete, detected_anchors, find_anchors
+from realtime.alignment import Points
+from realtime.anchors import align_to, complete, detected_anchors, find_anchors
 from realtime.cuts import CutDetector
 from realtime.detection import FaceDetector
 from realtime.frames import Detection, Frame, Image, ParsedFace, ParsedFrame, Plane

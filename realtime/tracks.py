@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
-from realtime.alignment import Alignment
-from realtime.anchors import Points, align_to, complete, detected_anchors, similarity
+from realtime.alignment import Alignment, Points
+from realtime.anchors import align_to, complete, detected_anchors, similarity
 from realtime.frames import Detection, Image, Plane
 from realtime.parsing import SURE_SCORE
 from realtime.smoothing import CropSmoother, ParsingSmoother, distance

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -11,8 +10,8 @@ from engines import EngineError
 from realtime.effects.gallery import gallery
 from realtime.errors import RealtimeError, UsageError, tell
 from realtime.quiet import native_chatter_hidden
-from realtime.sinks.image import IMAGE_SUFFIXES, write_image
-from realtime.sinks.sink import check_writable, one_of, temporary_name
+from realtime.sinks.image import IMAGE_SUFFIXES, save_image
+from realtime.sinks.sink import check_writable, one_of
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,9 +37,7 @@ def _write(path: Path) -> None:
     check_writable(path)
     with native_chatter_hidden():
         image = gallery()
-    temporary = temporary_name(path)
-    write_image(temporary, image)
-    os.replace(temporary, path)
+    save_image(path, image)
     print(f"wrote {path}")
 
 

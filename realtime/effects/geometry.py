@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from realtime.alignment import Points, transformed
 from realtime.effects.tone import ramp
 from realtime.frames import ParsedFace, Plane
-
-Points = npt.NDArray[np.float64]
 
 EYES = ("r_eye", "l_eye")
 # An eye of fewer columns or rows, in pixels of the parser's output, is shut or turned away.
@@ -120,8 +118,7 @@ def without_specks(plane: Plane) -> Plane:
 
 def to_image(face: ParsedFace, points: Points) -> Points:
     """Return (n, 2) points of the parser's output in pixels of the image."""
-    matrix = face.alignment.to_image(face.probabilities.shape[-1])
-    return points @ matrix[:, :2].T + matrix[:, 2]
+    return transformed(points, face.alignment.to_image(face.probabilities.shape[-1]))
 
 
 def cheeks(face: ParsedFace) -> Plane | None:

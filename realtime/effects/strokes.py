@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from realtime.effects.geometry import Points
+from realtime.alignment import Points, region_around
 from realtime.frames import Plane
 
 # Bits after the point that OpenCV draws polygons with.
@@ -28,8 +28,5 @@ def filled(outline: Points, rows: slice, columns: slice) -> Plane:
 
 def around(points: Points, margin: float, image_size: tuple[int, int]) -> tuple[slice, slice] | None:
     """Return the rows and columns of the image around points, or None where they are outside."""
-    low = np.floor(points.min(axis=0) - margin).astype(int)
-    high = np.ceil(points.max(axis=0) + margin).astype(int) + 1
-    rows = slice(max(0, int(low[1])), min(image_size[0], int(high[1])))
-    columns = slice(max(0, int(low[0])), min(image_size[1], int(high[0])))
+    rows, columns = region_around(points, image_size, margin)
     return None if rows.stop <= rows.start or columns.stop <= columns.start else (rows, columns)

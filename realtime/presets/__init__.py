@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from realtime.effects import Effect, format_effect, parse_effect
-from realtime.errors import SinkError, UsageError
-from realtime.sinks.sink import temporary_name
+from realtime.errors import UsageError
+from realtime.sinks.sink import write_text
 
 _FOLDER = Path(__file__).parent
 PRESETS: tuple[str, ...] = tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
@@ -72,13 +71,7 @@ def save_preset(path: Path, effects: Sequence[Effect]) -> None:
         SinkError: if it can't be written.
     """
     lines = "".join(f"    {_quoted(format_effect(effect))},\n" for effect in effects)
-    temporary = temporary_name(path)
-    try:
-        temporary.write_text(f'about = "saved from a run"\neffects = [\n{lines}]\n', encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise SinkError(f"{path}: cannot be written: {error.strerror}") from None
+    write_text(path, f'about = "saved from a run"\neffects = [\n{lines}]\n')
 
 
 def _quoted(text: str) -> str:

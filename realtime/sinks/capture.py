@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import replace
 from fractions import Fraction
@@ -10,8 +9,8 @@ from pathlib import Path
 
 from realtime.errors import SinkError
 from realtime.frames import RenderedFrame
-from realtime.sinks.image import write_image
-from realtime.sinks.sink import check_writable, temporary_name
+from realtime.sinks.image import save_image
+from realtime.sinks.sink import check_writable
 from realtime.sinks.video import VideoFileSink
 from realtime.sources import SourceInfo
 
@@ -24,9 +23,7 @@ def take_snapshot(rendered: RenderedFrame) -> Path:
     """
     path = _free_name("snapshot", ".png")
     check_writable(path)
-    temporary = temporary_name(path)
-    write_image(temporary, rendered.image if rendered.cutout is None else rendered.cutout)
-    os.replace(temporary, path)
+    save_image(path, rendered.image if rendered.cutout is None else rendered.cutout)
     return path
 
 

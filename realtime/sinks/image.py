@@ -83,13 +83,18 @@ class ContactSheetSink:
         blank = np.zeros_like(chosen[0])
         chosen += [blank] * (math.ceil(count / self._columns) * self._columns - count)
         lines = [np.hstack(chosen[i : i + self._columns]) for i in range(0, len(chosen), self._columns)]
-        temporary = temporary_name(self._path)
-        write_image(temporary, np.vstack(lines))
-        os.replace(temporary, self._path)
+        save_image(self._path, np.vstack(lines))
 
     def abort(self) -> None:
         """Forget the frames; nothing was written yet."""
         self._kept.clear()
+
+
+def save_image(path: Path, image: Image) -> None:
+    """Write an image as `write_image` does, under a temporary name first."""
+    temporary = temporary_name(path)
+    write_image(temporary, image)
+    os.replace(temporary, path)
 
 
 def write_image(path: Path, image: Image) -> None:

@@ -75,6 +75,21 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, UTF-8, under a temporary name first.
+
+    Raises:
+        SinkError: if it can't be written.
+    """
+    temporary = temporary_name(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise SinkError(f"{path}: cannot be written: {error.strerror}") from None
+
+
 def one_of(endings: Iterable[str]) -> str:
     """Return the endings as a list for people."""
     return ", ".join(endings)
