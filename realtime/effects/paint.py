@@ -52,6 +52,21 @@ def composite(region: Image, behind: Image | Colour, matte: Image) -> None:
         cv2.add(band, near, dst=band)
 
 
+def lay_over(region: Image, layer: Image) -> None:
+    """Lay a translucent layer over an image, in place.
+
+    Args:
+        region: (h, w, 3) uint8 RGB, a view of the image.
+        layer: (h, w, 4) uint8: RGB times opacity, and opacity; where all are 0 the image stays bit-identical.
+    """
+    lines = max(1, BAND // max(1, region.shape[1]))
+    for top in range(0, region.shape[0], lines):
+        band, over = region[top : top + lines], layer[top : top + lines]
+        share = cv2.bitwise_not(cv2.extractChannel(over, 3))
+        cv2.multiply(band, cv2.cvtColor(share, cv2.COLOR_GRAY2RGB), dst=band, scale=1.0 / 255.0)
+        cv2.add(band, cv2.cvtColor(over, cv2.COLOR_RGBA2RGB), dst=band)
+
+
 def add_difference(patch: Patch, difference: npt.NDArray[np.float32]) -> None:
     """Add to the pixels, in place, a difference that was computed on the reduced picture.
 
