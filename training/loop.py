@@ -165,7 +165,7 @@ class _PhaseTrainer:
         self.rates = [self.phase.coarse_rate if m is network.coarse else 1.0 for m in self.modules]
         self.parameters = [p for module in self.modules for p in module.parameters()]
         settings = run.settings
-        weights = class_weights(pack.frequency, settings.class_balance) if settings.class_balance else None
+        weights = class_weights(pack.frequency, settings.class_balance, settings.boost)
         tools = LabelTools(network, weights, settings.dice)
         self.loss_of = phase_loss(self.phase.name, network, tools)
         self.optimizer = self._optimizer()

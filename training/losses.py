@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import cast
 
 import numpy as np
@@ -78,9 +80,20 @@ def segmentation_loss(logits: Tensor, target: Tensor, objective: Objective = Obj
     return entropy + objective.dice * (dice * present).sum() / present.sum().clamp(min=1)
 
 
-def class_weights(frequency: npt.NDArray[np.float64], power: float) -> npt.NDArray[np.float64]:
-    """Return (19,) weights: inverse class frequencies to a power, 0.5 to 5, 1 for one pixel in 20."""
-    return np.clip((0.05 / np.maximum(frequency, 1e-9)) ** power, 0.5, 5.0)
+def class_weights(
+    frequency: npt.NDArray[np.float64], power: float, boost: Mapping[str, float] = MappingProxyType({})
+) -> npt.NDArray[np.float64]:
+    """Return (C,) weights: inverse class frequencies to a power, 0.5 to 5, 1 for one pixel in 20.
+
+    Args:
+        frequency: (C,) shares of the pixels, by class id.
+        power: 0 for the weight 1.
+        boost: factors by class name, over that.
+    """
+    weights = np.clip((0.05 / np.maximum(frequency, 1e-9)) ** power, 0.5, 5.0)
+    for name, factor in boost.items():
+        weights[CLASS_ID[name]] *= factor
+    return weights
 
 
 class LabelTools:

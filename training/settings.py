@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stn_icnn.config import NAMED, NetworkConfig
+from stn_icnn.labels import CLASS_ID
 from training.augment import Augmentation
 
 PHASES = ("coarse", "localizer", "parts", "end_to_end")
@@ -81,6 +82,7 @@ class Settings:
         average: decay a step of the moving average of the weights that is evaluated and saved.
         dice: share of the soft Dice loss; 0 leaves cross-entropy alone.
         class_balance: power of inverse class frequency that weighs the cross-entropy; 0 is none.
+        boost: factors over that by class name, for a class that is not learnt otherwise.
         repeat_rare: faces that show a class rarer than this share of the faces are drawn more often.
         store_size: side at which the faces are packed, at least the network's input.
         validate_every: epochs between validations.
@@ -97,10 +99,16 @@ class Settings:
     average: float = 0.998
     dice: float = 1.0
     class_balance: float = 0.0
+    boost: dict[str, float] = field(default_factory=dict)
     repeat_rare: float = 0.0
     store_size: int = 384
     validate_every: int = 5
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.boost if name not in CLASS_ID]
+        if unknown:
+            raise ValueError(f"boost: no such class: {', '.join(unknown)}")
 
 
 def read_settings(path: Path, changes: Sequence[str] = ()) -> Settings:

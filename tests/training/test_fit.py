@@ -221,6 +221,7 @@ def test_other_settings_do_not_resume(
         (('network = "tiny"', 'network = "huge"'), "one of paper, realtime"),
         (("seed = 3", "sead = 3"), "sead"),
         (("occlude", "ocelot"), "ocelot"),
+        (("seed = 3", "seed = 3\nboost = {nose = 2.0, beard = 2.0}"), "boost: no such class: beard"),
         (("seed = 3", "seed ="), "line"),
     ],
 )

@@ -70,6 +70,7 @@ def test_class_weights_rise_as_classes_get_rarer() -> None:
     assert weights[1] == pytest.approx(1.0)
     assert weights[3] == 5.0
     assert class_weights(np.array([0.9, 0.1]), 0.0).tolist() == [1.0, 1.0]
+    assert class_weights(np.array([0.9, 0.1]), 0.0, {"skin": 4.0}).tolist() == [1.0, 4.0]
 
 
 def test_labels_become_channels() -> None:
