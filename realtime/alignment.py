@@ -52,14 +52,29 @@ class Alignment:
 
         Beyond the image its border is repeated, as in training: the parser does better than on black.
         """
-        # Where the face is larger than the crop, plain bilinear sampling would alias.
-        wide = size * max(1, int(self.side / size))
-        crop = cv2.warpAffine(
-            image, self.to_crop(wide), (wide, wide), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
+        rows, columns = self.region(image.shape[:2], (-2.0, -2.0, size + 1.0, size + 1.0), size)
+        # Where the face is larger than the crop, plain bilinear sampling would alias: it is shrunk by whole
+        # steps, which is fast, cut out at twice the size, which keeps it sharp, and halved.
+        factor = self.side / size
+        step, wide = max(1, round(factor / 2.0)), size if factor < 2.0 else 2 * size
+        rows, columns = _seen(rows, step, len(image)), _seen(columns, step, image.shape[1])
+        part = image[rows, columns]
+        if step > 1:
+            shrunk = (max(1, part.shape[1] // step), max(1, part.shape[0] // step))
+            whole = part[: shrunk[1] * step, : shrunk[0] * step]
+            part = np.asarray(cv2.resize(whole, shrunk, interpolation=cv2.INTER_AREA), np.uint8)
+        matrix = self.to_image(wide)
+        # Pixels' middles: a large one's is not that of its first small one.
+        matrix[:, 2] += 0.5 - np.array([columns.start, rows.start])
+        matrix /= step
+        matrix[:, 2] -= 0.5
+        # OpenCV warps four channels twice as fast as three.
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        four = cv2.cvtColor(part, cv2.COLOR_RGB2RGBA)
+        crop = cv2.warpAffine(four, matrix, (wide, wide), flags=flags, borderMode=cv2.BORDER_REPLICATE)
         if wide != size:
             crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
-        return np.asarray(crop, np.uint8)
+        return np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB), np.uint8)
 
     def region(
         self,
@@ -101,6 +116,19 @@ def region_around(points: Points, image_size: tuple[int, int], margin: float = 0
     rows = slice(max(0, int(low[1])), min(height, int(high[1])))
     columns = slice(max(0, int(low[0])), min(width, int(high[0])))
     return rows, columns
+
+
+def whole_steps(found: slice, step: int, limit: int) -> slice:
+    """Make a range a whole number of steps long, inside 0 to `limit` where it has room for them."""
+    length = min(-(-(found.stop - found.start) // step) * step, limit)
+    start = min(found.start, limit - length)
+    return slice(start, start + length)
+
+
+def _seen(found: slice, step: int, limit: int) -> slice:
+    """Return a range in whole steps; of one beyond 0 to `limit`, the line of pixels nearest to it."""
+    stop = max(found.stop, 1)
+    return whole_steps(slice(min(found.start, stop - 1), stop), step, limit)
 
 
 def align(

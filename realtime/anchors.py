@@ -34,7 +34,7 @@ def find_anchors(
         (4, 2) float64, x and y in pixels of the image; NaN for a part that isn't seen.
     """
     side = probabilities.shape[-1]
-    line = np.arange(side, dtype=np.float64)
+    line = np.arange(side, dtype=np.float32)
     places = transformed(expected, alignment.to_crop(side))
     found = np.full((4, 2), np.nan)
     for row, (names, least) in enumerate(zip(_PARTS, _LEAST, strict=True)):
@@ -42,12 +42,14 @@ def find_anchors(
         plane = probabilities[channels].sum(axis=0)
         # Squared, so that a haze far from the part doesn't pull.
         weight = plane * plane
+        x = y = np.ones_like(line)
         if not np.isnan(places[row, 0]):
-            x, y = np.exp(-0.5 * ((line - places[row][:, None]) / (_REACH * side)) ** 2)
-            weight = weight * np.outer(y, x)
-        mass = float(weight.sum())
+            x, y = np.exp(-0.5 * ((line - places[row][:, None]) / (_REACH * side)) ** 2).astype(np.float32)
+        # The window is x times y: two products with vectors weigh the plane by it.
+        columns, rows = (y @ weight) * x, (weight @ x) * y
+        mass = float(columns.sum())
         if mass > least * side * side:
-            found[row] = (weight.sum(axis=0) @ line / mass, weight.sum(axis=1) @ line / mass)
+            found[row] = (columns @ line / mass, rows @ line / mass)
     return transformed(found, alignment.to_image(side))
 
 

@@ -167,5 +167,10 @@ def moved(planes: Plane, past: Alignment, now: Alignment) -> Plane:
     side = planes.shape[-1]
     matrix = past.to_crop(side) @ np.vstack([now.to_image(side), [0.0, 0.0, 1.0]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warped = [cv2.warpAffine(plane, matrix, (side, side), flags=flags) for plane in planes]
-    return np.asarray(np.stack(warped), np.float32)
+    warped = np.empty_like(planes)
+    for start in range(0, len(planes), 4):
+        # Four at once: OpenCV warps them in little more time than one.
+        group = list(planes[start : start + 4])
+        four = cv2.warpAffine(cv2.merge(group), matrix, (side, side), flags=flags)
+        warped[start : start + 4] = cv2.split(four)
+    return warped

@@ -29,6 +29,8 @@ AGAIN = 0.12
 MEMORY_SECONDS = 1.5
 # After a longer gap between frames nothing is carried on.
 GAP_SECONDS = 1.0
+# While as many faces are followed as are wanted, others are searched for so much less often.
+_FULL = 6
 # A face already followed counts as so much larger when the largest are chosen: equals don't alternate.
 _KEPT = 1.2
 
@@ -93,16 +95,26 @@ class FaceTracker:
         self._time = now
         if self._cut(image):
             self._tracks, self._since = [], 0
-        searched = self._since % self.every == 0 or not self._shown()
-        if searched:
-            self._search(image, now)
-        self._since += 1
+        searched = self._search_in_turn(image, now)
         sights = self._look(image, self._shown(), now)
         if not searched and not all(sight.is_face for sight in sights):
             sights = self._look_again(image, sights, now)
         faces = self._settle(sights, now)
         self._tracks = [track for track in self._tracks if not track.lost or _remembered(track, now)]
         return ParsedFrame(frame, tuple(sorted(faces, key=lambda face: -face.alignment.side)))
+
+    def _search_in_turn(self, image: Image, now: float) -> bool:
+        """Search for faces as far as it is this frame's turn; return whether the whole frame was searched."""
+        shown = self._shown()
+        every = self.every * (_FULL if len(shown) == self.detector.max_faces else 1)
+        turn, self._since = self._since % every, self._since + 1
+        if not shown or turn == 0:
+            # Further views have a turn of their own, so that no frame takes long without need.
+            self._search(image, now, views=not shown or every == 1)
+            return True
+        if turn == every // 2:
+            self._search(image, now, whole=False)
+        return False
 
     def _shown(self) -> list[Track]:
         """Return the tracks to look at: the largest that are not lost; the others are lost from now on."""
@@ -112,26 +124,31 @@ class FaceTracker:
             track.lost = True
         return shown[: self.detector.max_faces]
 
-    def _search(self, image: Image, now: float) -> None:
-        """Search for faces in the whole frame and in one group of further views of it, in turns."""
-        detections = list(self.detector.detect(image))
-        groups = further_views(*image.shape[:2])
-        views = groups[self._views % len(groups)]
-        self._views += 1
-        found = [view.back(face) for view in views for face in self.detector.search(view.cut(image))]
-        whole = [face for face in found if any(view.holds(face) for view in views)]
+    def _search(self, image: Image, now: float, whole: bool = True, views: bool = True) -> None:
+        """Search for faces in the whole frame, in one group of further views of it (in turns), or in both."""
+        detections = list(self.detector.detect(image)) if whole else []
         # The best look at a face first: the others at it are then left out.
-        for face in sorted(whole, key=lambda face: -face.score):
+        for face in sorted(self._further(image) if views else [], key=lambda face: -face.score):
             _join(detections, face)
         looks = [appearance(align_to(detected_anchors(d)).crop(image, 64)) for d in detections]
         matched = associate(detections, looks, self._tracks, now)
         for index, detection in enumerate(detections):
             if index in matched:
-                matched[index].detected(detection, now)
+                # A further view alone knows no more of a face that is followed.
+                if whole or matched[index].lost:
+                    matched[index].detected(detection, now)
             elif not self._taken(detection, now):
                 self._named += 1
                 smoother = ParsingSmoother(self.smoothing)
                 self._tracks.append(Track(self._named, detection, detected_anchors(detection), now, smoother))
+
+    def _further(self, image: Image) -> list[Detection]:
+        """Return the faces that the next group of further views shows whole."""
+        groups = further_views(*image.shape[:2])
+        views = groups[self._views % len(groups)]
+        self._views += 1
+        found = [view.back(face) for view in views for face in self.detector.search(view.cut(image))]
+        return [face for face in found if any(view.holds(face) for view in views)]
 
     def _taken(self, detection: Detection, now: float) -> bool:
         """Say whether a detection lies on a face that is followed already: a second, worse look at it."""

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from realtime.alignment import whole_steps
 from realtime.frames import Image, ParsedFace, Plane
 
 Value = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
@@ -63,8 +64,8 @@ class Patch:
         if found is None:
             return None
         step = max(1, int(face.alignment.side / detail))
-        rows = _fitted(found[0], step, image.shape[0])
-        columns = _fitted(found[1], step, image.shape[1])
+        rows = whole_steps(found[0], step, image.shape[0])
+        columns = whole_steps(found[1], step, image.shape[1])
         return cls(image[rows, columns], face, rows, columns, step)
 
     @property
@@ -134,10 +135,3 @@ def local_model(guide: Image, plane: Plane, radius: int) -> tuple[Plane, Plane]:
     offset = plane_mean - slope * (grey_mean + 128.0)
     smooth = cv2.blur(cv2.merge([slope, offset]), side)
     return np.ascontiguousarray(smooth[..., 0]), np.ascontiguousarray(smooth[..., 1])
-
-
-def _fitted(found: slice, step: int, limit: int) -> slice:
-    """Make a range a whole number of steps long, inside the image where it has room for them."""
-    length = min(-(-(found.stop - found.start) // step) * step, limit)
-    start = min(found.start, limit - length)
-    return slice(start, start + length)
