@@ -11,6 +11,7 @@ from realtime.app import run
 from realtime.config import RunConfig
 from realtime.effects import describe_effects
 from realtime.errors import UsageError, tell
+from realtime.masks import FORMATS
 from realtime.presets import describe_presets
 from realtime.sinks import ENCODERS
 
@@ -59,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--compare", action="store_true", help="before and after, side by side")
     add("--contact-sheet", type=Path, metavar="FILE", help="write evenly spaced frames as one image")
+    add("--masks", type=Path, metavar="FOLDER", help="write the parsing of every frame into a new folder")
+    add("--mask-format", choices=FORMATS, help=f"how masks are written (default: {FORMATS[0]})")
     add("--backend", choices=["auto", *BACKENDS], default="auto", help="engine (default: auto)")
     add(
         "--precision",

@@ -23,12 +23,13 @@ from realtime.detection import FaceDetector
 from realtime.errors import RealtimeError, SinkError, tell
 from realtime.folder import is_folder, run_folder
 from realtime.frames import Frame, ParsedFrame, RenderedFrame
+from realtime.masks import FORMATS
 from realtime.pipeline import Pipeline, Report, Stage
 from realtime.presets import save_preset
 from realtime.quiet import native_chatter_hidden
 from realtime.rendering import Renderer
 from realtime.resume import resume_job
-from realtime.sinks import ContactSheetSink, NullSink, ProgressSink, Sink, WindowSink, open_output
+from realtime.sinks import ContactSheetSink, MaskSink, NullSink, ProgressSink, Sink, WindowSink, open_output
 from realtime.sinks.sink import check_writable, write_text
 from realtime.sources import ReplayingSource, SourceInfo, open_source
 from realtime.tracking import FaceTracker
@@ -152,6 +153,9 @@ def _open_sinks(
     sinks = [] if output is None else [output]
     if config.contact_sheet is not None:
         sinks.append(ContactSheetSink(config.contact_sheet))
+    if config.masks is not None:
+        kind = config.mask_format or FORMATS[0]
+        sinks.append(MaskSink(config.masks, kind, info, config.replace_masks))
     if config.shows_window:
         sinks.append(WindowSink(info, window.controls, window.figures, window.repaint))
         # Not left open when the engine can't be loaded.
@@ -217,6 +221,6 @@ def _tell(config: RunConfig, report: Report | None) -> None:
     if config.resume and report.stopped:
         print(f"{config.output} is not whole yet; the same command goes on with it")
         return
-    for path in (config.output, config.contact_sheet, config.stats_json, config.save_preset):
+    for path in (config.output, config.contact_sheet, config.masks, config.stats_json, config.save_preset):
         if path is not None and report.frames:
             print(f"wrote {path}")

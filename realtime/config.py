@@ -28,6 +28,9 @@ class RunConfig:
         crf: quality on the encoder's own scale; None for its default.
         display: show a window; None: only where there is no other output.
         contact_sheet: an image file for evenly spaced frames.
+        masks: a folder to make of every frame's parsing.
+        mask_format: one of `realtime.masks.FORMATS`; None for the first.
+        replace_masks: masks that are there already are replaced.
         compare: before and after, side by side.
         backend: "auto" or an engine's name.
         precision: "auto", "fp32", "fp16" or "int8".
@@ -56,6 +59,9 @@ class RunConfig:
     crf: int | None = None
     display: bool | None = None
     contact_sheet: Path | None = None
+    masks: Path | None = None
+    mask_format: str | None = None
+    replace_masks: bool = False
     compare: bool = False
     backend: str = "auto"
     precision: str = "auto"
@@ -93,6 +99,12 @@ class RunConfig:
             raise UsageError("--resume without --output: there is nothing to go on with")
         if self.resume and self.contact_sheet is not None:
             raise UsageError("--resume and --contact-sheet do not go together: a sheet needs all frames")
+        if self.mask_format is not None and self.masks is None:
+            raise UsageError("--mask-format without --masks: there is no folder for the masks")
+        if self.masks is not None and self.masks in (self.output, self.contact_sheet):
+            raise UsageError(f"{self.masks}: --masks needs a folder of its own")
+        if self.resume and self.masks is not None:
+            raise UsageError("--resume and --masks do not go together: masks need all frames")
         object.__setattr__(self, "live", self._live())
         chosen = (load_preset(self.preset).effects if self.preset else ()) + self.effects
         effects = tuple(parse_effect(text) for text in chosen or ("overlay",))
@@ -127,4 +139,4 @@ class RunConfig:
         """Say whether a window is wanted."""
         if self.display is not None:
             return self.display
-        return self.output is None and self.contact_sheet is None
+        return self.output is None and self.contact_sheet is None and self.masks is None

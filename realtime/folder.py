@@ -61,35 +61,60 @@ def run_folder(config: RunConfig, run_one: RunOne) -> int:
 
 
 def folder_jobs(config: RunConfig) -> list[RunConfig]:
-    """Return a job for each video of the source folder, sorted by name; makes the output folder.
-
-    Names stay; videos that can't keep their container become NAME.ENDING.mkv.
-    """
-    source, output = Path(config.source), config.output
-    if output is None:
-        raise UsageError(f"{source}: is a folder, and needs --output FOLDER")
+    """Return a job for each video of the source folder, sorted by name; makes their folders."""
+    source = Path(config.source)
+    if config.output is None and config.masks is None:
+        raise UsageError(f"{source}: is a folder, and needs --output FOLDER or --masks FOLDER")
     if config.contact_sheet is not None:
         raise UsageError("--contact-sheet is for a single source")
-    if output.is_file() or (not output.exists() and output.suffix.lower() in CONTAINERS):
-        raise UsageError(f"{output}: the source is a folder, so the output must be one")
-    if output.exists() and output.samefile(source):
-        raise UsageError(f"{output}: the output is the input itself; choose another folder")
-    files = sorted(path for path in source.iterdir() if _is_video(path))
+    places = [place for place in (config.output, config.masks) if place is not None]
+    for place in places:
+        if place.is_file() or (not place.exists() and place.suffix.lower() in CONTAINERS):
+            raise UsageError(f"{place}: the source is a folder, so the output must be one")
+        if place.exists() and place.samefile(source):
+            raise UsageError(f"{place}: the output is the input itself; choose another folder")
+    files = videos_in(source)
     if not files:
         raise SourceError(f"{source}: holds no video")
+    for place in places:
+        make_folder(place)
+    return [file_job(config, file, Path(file.name)) for file in files]
+
+
+def videos_in(folder: Path) -> list[Path]:
+    """Return the videos in a folder, not in those within, sorted by name."""
+    return sorted(path for path in folder.iterdir() if _is_video(path))
+
+
+def file_job(config: RunConfig, file: Path, name: Path) -> RunConfig:
+    """Return the job for one file, of a configuration whose outputs are folders.
+
+    Args:
+        config: for many files.
+        file: the source.
+        name: what its outputs are called there, may have folders. Masks become a folder of that name; a
+            video that can't keep its container becomes NAME.mkv.
+    """
+    video = name if name.suffix.lower() in CONTAINERS else name.with_name(f"{name.name}.mkv")
+    output = None if config.output is None else config.output / video
+    masks = None if config.masks is None else config.masks / name
+    return replace(config, source=str(file), output=output, masks=masks)
+
+
+def make_folder(place: Path) -> None:
+    """Make a folder where there is none.
+
+    Raises:
+        SinkError: if that can't be done.
+    """
     try:
-        output.mkdir(exist_ok=True)
+        place.mkdir(exist_ok=True)
     except OSError as error:
-        raise SinkError(f"{output}: cannot be made: {error.strerror}") from None
-    return [replace(config, source=str(file), output=output / _output_name(file)) for file in files]
+        raise SinkError(f"{place}: cannot be made: {error.strerror}") from None
 
 
 def _is_video(path: Path) -> bool:
     return path.suffix.lower() in ENDINGS and not path.name.startswith(".") and path.is_file()
-
-
-def _output_name(file: Path) -> str:
-    return file.name if file.suffix.lower() in CONTAINERS else f"{file.name}.mkv"
 
 
 def _forget(jobs: list[RunConfig]) -> None:

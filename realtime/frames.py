@@ -127,23 +127,35 @@ class ParsedFace:
 
     def label_map(self) -> Image:
         """Return (H, W) uint8 class ids in image coordinates; 0 outside the crop."""
-        height, width = self.image_size
-        labels = np.zeros((height, width), np.uint8)
+        labels = np.zeros(self.image_size, np.uint8)
+        found = self.label_patch()
+        if found is not None:
+            patch, region = found
+            labels[region] = patch
+        return labels
+
+    def label_patch(self) -> tuple[Image, tuple[slice, slice]] | None:
+        """Return what `label_map` holds where the crop lies, (h, w) uint8, and the rows and columns of that.
+
+        Enlarged as probabilities, and only then compared: edges stay smooth. None where nothing is seen.
+        """
         covered = self._covered()
         if covered is None:
-            return labels
-        rows, columns = covered
-        # Enlarged as probabilities, and only then compared: edges stay smooth.
-        best = self.sample(self.probabilities[0], rows, columns)
+            return None
+        best = self.sample(self.probabilities[0], *covered)
         best_id = np.full(best.shape, self.classes[0], np.uint8)
         for plane, class_id in zip(self.probabilities[1:], self.classes[1:], strict=True):
-            value = self.sample(plane, rows, columns)
-            better = value > best
-            best_id[better] = class_id
-            np.maximum(best, value, out=best)
+            # Beyond its region a class is so unlikely that another one is the likeliest.
+            region = self.region(plane)
+            if region is None:
+                continue
+            region = _within(region, covered)
+            inside = _seen_from(region, covered)
+            value, so_far = self.sample(plane, *region), best[inside]
+            best_id[inside][value > so_far] = class_id
+            np.maximum(so_far, value, out=so_far)
         best_id[best <= 0.0] = 0
-        labels[rows, columns] = best_id
-        return labels
+        return best_id, covered
 
     def probability(self, part: str | Iterable[str]) -> Plane:
         """Return the probability of a class, or of several together, in image coordinates.
@@ -293,11 +305,27 @@ class RenderedFrame:
         image: (H, W, 3) uint8 RGB with the effects painted.
         cutout: (H, W, 4) uint8 RGB and opacity, where an effect cuts the background away; `image` then
             shows it before a plain colour.
+        faces: as parsed, largest first.
     """
 
     frame: Frame
     image: Image
     cutout: Image | None = None
+    faces: tuple[ParsedFace, ...] = ()
+
+
+def _within(region: tuple[slice, slice], outer: tuple[slice, slice]) -> tuple[slice, slice]:
+    """Return what two rectangles of the image share."""
+    rows, columns = (
+        slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(region, outer, strict=True)
+    )
+    return rows, columns
+
+
+def _seen_from(region: tuple[slice, slice], outer: tuple[slice, slice]) -> tuple[slice, slice]:
+    """Return a rectangle of the image in the coordinates of another one around it."""
+    rows, columns = (slice(a.start - b.start, a.stop - b.start) for a, b in zip(region, outer, strict=True))
+    return rows, columns
 
 
 @cache

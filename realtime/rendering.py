@@ -46,5 +46,5 @@ class Renderer:
             cutout = np.dstack([image, matte])
             composite(image, cutter.color, matte)
         if self.compare:
-            return RenderedFrame(parsed.frame, np.hstack([parsed.frame.image, image]))
-        return RenderedFrame(parsed.frame, image, cutout)
+            image, cutout = np.hstack([parsed.frame.image, image]), None
+        return RenderedFrame(parsed.frame, image, cutout, parsed.faces)

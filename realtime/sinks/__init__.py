@@ -1,4 +1,4 @@
-"""Where frames go: video file, image file, window, contact sheet, nowhere."""
+"""Where frames go: video file, image file, masks, window, contact sheet, nowhere."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from realtime.errors import UsageError
 from realtime.sinks.encoders import CONTAINERS, DEFAULT, ENCODERS, Encoding
 from realtime.sinks.image import IMAGE_SUFFIXES, ContactSheetSink, ImageFileSink
 from realtime.sinks.journal import parts_folder
+from realtime.sinks.masks import MaskSink
 from realtime.sinks.progress import ProgressSink
 from realtime.sinks.resumable import ResumableSink
 from realtime.sinks.sink import NullSink, Sink, check_writable, one_of
@@ -21,6 +22,7 @@ __all__ = [
     "ContactSheetSink",
     "Encoding",
     "ImageFileSink",
+    "MaskSink",
     "NullSink",
     "ProgressSink",
     "ResumableSink",

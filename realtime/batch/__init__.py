@@ -1,0 +1,1 @@
+"""Many files, by the processes of one machine or of a Ray cluster: `python -m realtime.batch`."""
