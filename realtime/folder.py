@@ -66,6 +66,8 @@ def folder_jobs(config: RunConfig) -> list[RunConfig]:
     Names stay; videos that can't keep their container become NAME.ENDING.mkv.
     """
     source, output = Path(config.source), config.output
+    if config.stream is not None or config.virtual_camera is not None:
+        raise UsageError(f"{source}: is a folder, and only files can be made of it")
     if output is None:
         raise UsageError(f"{source}: is a folder, and needs --output FOLDER")
     if config.contact_sheet is not None:

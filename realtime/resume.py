@@ -14,6 +14,7 @@ from realtime.sources import WARM_UP_FRAMES, ReplayingSource, Source, VideoSourc
 # These change nothing in the file that comes out; the source is told by its facts, effects as they were read.
 FREE = {
     *("source", "effects", "preset", "save_preset", "output", "display", "contact_sheet", "require_gpu"),
+    *("stream", "virtual_camera"),
     *("camera_size", "camera_fps", "reconnect", "progress", "resume", "stats", "stats_json", "live"),
 }
 
