@@ -8,12 +8,14 @@ from pathlib import Path
 
 from engines import BACKENDS
 from realtime.app import run
-from realtime.config import RunConfig
+from realtime.config import RunConfig, split_output
+from realtime.doctor import run_doctor
 from realtime.effects import describe_effects
 from realtime.errors import UsageError, tell
 from realtime.masks import FORMATS
 from realtime.presets import describe_presets
 from realtime.sinks import ENCODERS
+from realtime.sources.cameras import tell_cameras
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,9 +44,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--save-preset", type=Path, metavar="FILE", help="write the effects, as they are at the end, as TOML")
     add(
         "--output",
-        type=Path,
-        metavar="FILE",
-        help="write a video, or what the source is: an image, a folder",
+        metavar="FILE|URL",
+        help="write a video, or what the source is: an image, a folder; or send it to rtmp:// rtsp:// udp://",
+    )
+    add(
+        "--virtual-camera",
+        nargs="?",
+        const="",
+        metavar="DEVICE",
+        help="be a webcam for other programs (default: the first virtual camera there is)",
     )
     add(
         "--codec",
@@ -98,6 +106,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-frames", type=int, metavar="N", help="stop after so many frames")
     add("--stats", action="store_true", help="print the time of each stage at the end")
     add("--stats-json", type=Path, metavar="FILE", help="write the times of each stage as JSON")
+    add("--list-cameras", action="store_true", help="say which cameras there are, and end")
+    add("--doctor", action="store_true", help="say what works here and how to mend what does not, and end")
     return parser
 
 
@@ -105,7 +115,11 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code: 0, 2 for usage, 1 for other errors."""
     args = _parser().parse_args(argv)
     values = vars(args)
+    lists_cameras, examines = values.pop("list_cameras"), values.pop("doctor")
+    if lists_cameras or examines:
+        return run_doctor() if examines else tell_cameras()
     values["effects"] = tuple(values.pop("effect"))
+    values["output"], values["stream"] = split_output(values["output"])
     try:
         config = RunConfig(**values)
     except UsageError as error:

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 import cv2
 
@@ -31,8 +32,12 @@ from realtime.rendering import Renderer
 from realtime.resume import resume_job
 from realtime.sinks import ContactSheetSink, MaskSink, NullSink, ProgressSink, Sink, WindowSink, open_output
 from realtime.sinks.sink import check_writable, write_text
+from realtime.sinks.stream import StreamSink
+from realtime.sinks.virtual import VirtualCameraSink
 from realtime.sources import ReplayingSource, SourceInfo, open_source
 from realtime.tracking import FaceTracker
+
+Opened = TypeVar("Opened", bound=Sink)
 
 
 def run(config: RunConfig) -> int:
@@ -151,6 +156,11 @@ def _open_sinks(
         if path is not None:
             check_writable(path)
     sinks = [] if output is None else [output]
+    size = (info.width * (2 if config.compare else 1), info.height)
+    if config.stream is not None:
+        sinks.append(_undone(StreamSink(config.stream, info, size, config.reconnect), undo))
+    if config.virtual_camera is not None:
+        sinks.append(_undone(VirtualCameraSink(config.virtual_camera, info, size), undo))
     if config.contact_sheet is not None:
         sinks.append(ContactSheetSink(config.contact_sheet))
     if config.masks is not None:
@@ -165,6 +175,12 @@ def _open_sinks(
         undo.callback(progress.abort)
         sinks.append(progress)
     return sinks or [NullSink()]
+
+
+def _undone(sink: Opened, undo: contextlib.ExitStack) -> Opened:
+    """Return a sink that already holds something, which is let go when the engine can't be loaded."""
+    undo.callback(sink.abort)
+    return sink
 
 
 def _leaving_at_once() -> AbstractContextManager[None]:

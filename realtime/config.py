@@ -11,6 +11,7 @@ from realtime.effects import Effect, parse_effect
 from realtime.errors import UsageError
 from realtime.presets import load_preset
 from realtime.sinks import Encoding
+from realtime.sinks.stream import check_address
 from realtime.sources import NOTHING_ASKED, LiveOptions
 
 
@@ -24,6 +25,8 @@ class RunConfig:
         preset: a shipped preset's name or a TOML file, see `load_preset`.
         save_preset: a TOML file to make of the effects as they are when the run ends.
         output: a video file, or an image file for a still source.
+        stream: a network address that frames are sent to.
+        virtual_camera: send frames to a virtual camera, by name; empty: to the first there is.
         codec: a video encoder's name; None for the one of the output's ending.
         crf: quality on the encoder's own scale; None for its default.
         display: show a window; None: only where there is no other output.
@@ -55,6 +58,8 @@ class RunConfig:
     preset: str | None = None
     save_preset: Path | None = None
     output: Path | None = None
+    stream: str | None = None
+    virtual_camera: str | None = None
     codec: str | None = None
     crf: int | None = None
     display: bool | None = None
@@ -105,6 +110,8 @@ class RunConfig:
             raise UsageError(f"{self.masks}: --masks needs a folder of its own")
         if self.resume and self.masks is not None:
             raise UsageError("--resume and --masks do not go together: masks need all frames")
+        if self.stream is not None:
+            check_address(self.stream)
         object.__setattr__(self, "live", self._live())
         chosen = (load_preset(self.preset).effects if self.preset else ()) + self.effects
         effects = tuple(parse_effect(text) for text in chosen or ("overlay",))
@@ -139,4 +146,12 @@ class RunConfig:
         """Say whether a window is wanted."""
         if self.display is not None:
             return self.display
-        return self.output is None and self.contact_sheet is None and self.masks is None
+        outputs = (self.output, self.stream, self.virtual_camera, self.contact_sheet, self.masks)
+        return all(output is None for output in outputs)
+
+
+def split_output(output: str | None) -> tuple[Path | None, str | None]:
+    """Return what a user gave as output as a file or as a network address; the other is None."""
+    if output is None or "://" in output:
+        return None, output
+    return Path(output), None

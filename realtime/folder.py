@@ -63,6 +63,8 @@ def run_folder(config: RunConfig, run_one: RunOne) -> int:
 def folder_jobs(config: RunConfig) -> list[RunConfig]:
     """Return a job for each video of the source folder, sorted by name; makes their folders."""
     source = Path(config.source)
+    if config.stream is not None or config.virtual_camera is not None:
+        raise UsageError(f"{source}: is a folder, and only files can be made of it")
     if config.output is None and config.masks is None:
         raise UsageError(f"{source}: is a folder, and needs --output FOLDER or --masks FOLDER")
     if config.contact_sheet is not None:

@@ -70,7 +70,7 @@ def model_paths(models: Sequence[Model] = MODELS) -> list[Path]:
     Raises:
         ModelError: if one can't be fetched, or what came differs from its SHA-256.
     """
-    missing = [model for model in models if not _is_whole(model)]
+    missing = [model for model in models if not is_whole(model)]
     if missing:
         names = ", ".join(model.name for model in missing)
         print(f"fetching {names} (36 MB download, once) ...", file=sys.stderr, flush=True)
@@ -79,7 +79,8 @@ def model_paths(models: Sequence[Model] = MODELS) -> list[Path]:
     return [model_folder() / model.name for model in models]
 
 
-def _is_whole(model: Model) -> bool:
+def is_whole(model: Model) -> bool:
+    """Say whether a model is here and undamaged."""
     path = model_folder() / model.name
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == model.sha256
 

@@ -14,7 +14,7 @@ from realtime.sources import WARM_UP_FRAMES, ReplayingSource, Source, VideoSourc
 # These change nothing in the file that comes out; the source is told by its facts, effects as they were read.
 FREE = {
     *("source", "effects", "preset", "save_preset", "output", "display", "contact_sheet", "require_gpu"),
-    *("masks", "mask_format", "replace_masks"),
+    *("masks", "mask_format", "replace_masks", "stream", "virtual_camera"),
     *("camera_size", "camera_fps", "reconnect", "progress", "resume", "stats", "stats_json", "live"),
 }
 

@@ -16,6 +16,7 @@ from realtime.errors import SinkError
 from realtime.frames import RenderedFrame
 from realtime.sinks.capture import Recorder, take_snapshot
 from realtime.sinks.keys import dispatch, key_name
+from realtime.sinks.pace import Pace
 from realtime.sinks.view import View
 from realtime.sources import SourceInfo
 
@@ -47,12 +48,12 @@ class WindowSink:
         hud: Callable[[], list[str]] | None = None,
         repaint: Callable[[], RenderedFrame] | None = None,
     ) -> None:
-        if sys.platform.startswith("linux") and not _has_display():
+        if not has_display():
             raise SinkError("no display here; use --no-display with --output FILE or --stats")
         self._info, self._repaint = info, repaint
         self._controls = controls or Controls(())
         self._hud = hud or self._rate
-        self._started: float | None = None
+        self._pace = Pace(info)
         self._view, self._recorder = View(), Recorder(info)
         self._message, self._message_until = "", 0.0
         self._shown: deque[float] = deque(maxlen=RATE_FRAMES)
@@ -186,13 +187,7 @@ class WindowSink:
             cv2.setTrackbarPos(name, WINDOW, round(slot.strength * 100))
 
     def _pause(self, rendered: RenderedFrame) -> int:
-        now = time.monotonic()
-        due = float(rendered.frame.time)
-        if self._started is None:
-            self._started = now - due
-        if self._info.live:
-            return 1
-        return max(1, round((self._started + due - now) * 1000))
+        return max(1, round(self._pace.seconds(rendered) * 1000))
 
     def _open(self) -> bool:
         try:
@@ -214,6 +209,8 @@ class WindowSink:
         self.close(whole=False)
 
 
-def _has_display() -> bool:
+def has_display() -> bool:
+    """Say whether a window can be opened; elsewhere than on Linux it is taken for granted."""
     # OpenCV's wheel aborts the whole process without one.
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    linux = sys.platform.startswith("linux")
+    return not linux or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

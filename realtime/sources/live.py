@@ -113,7 +113,7 @@ class LiveSource:
         since = time.monotonic()
         if self._patience > 0:
             warn(f"{lost or f'{self.info.name} ended'}; trying again for {self._patience:g} s")
-        for pause in _pauses(self._patience):
+        for pause in pauses(self._patience):
             if self._ending.wait(pause):
                 return False
             try:
@@ -134,7 +134,7 @@ class LiveSource:
             raise SourceError(f"{before.name} came back with {sizes}; output so far is kept")
 
 
-def _pauses(patience: float) -> Iterator[float]:
+def pauses(patience: float) -> Iterator[float]:
     """Yield ever longer waits, seconds, until `patience` is used up."""
     until, pause = time.monotonic() + patience, FIRST_PAUSE
     while (left := until - time.monotonic()) > 0:
