@@ -14,8 +14,7 @@ from realtime.sinks.image import IMAGE_SUFFIXES, save_image
 from realtime.sinks.sink import check_writable, one_of
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command line; return the exit code (2 usage, 1 other errors)."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m realtime.effects", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     sheet = commands.add_parser(
@@ -24,8 +23,13 @@ def main(argv: list[str] | None = None) -> int:
     sheet.add_argument(
         "--out", type=Path, default=Path("effects.png"), metavar="FILE", help="default: effects.png"
     )
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return the exit code (2 usage, 1 other errors)."""
     try:
-        _write(parser.parse_args(argv).out)
+        _write(_parser().parse_args(argv).out)
     except (RealtimeError, EngineError) as error:
         return tell(error)
     return 0
