@@ -48,27 +48,33 @@ def run(config: RunConfig) -> int:
     cv2.setNumThreads(1)
     try:
         with native_chatter_hidden(), _leaving_at_once(), contextlib.ExitStack() as undo:
-            engine = _Engine(config, undo)
+            engine = LazyEngine(config, undo)
             if is_folder(config.source):
                 return run_folder(config, lambda job: _run_of_many(job, engine))
-            report = _run(config, engine)
+            report = run_job(config, engine)
     except (RealtimeError, EngineError) as error:
         return tell(error)
     _tell(config, report)
     return 0
 
 
-class _Engine:
-    """The engine, loaded when the first source is open; closed with `undo`."""
+class LazyEngine:
+    """The engine, loaded when the first source is open; closed with `undo`.
 
-    def __init__(self, config: RunConfig, undo: contextlib.ExitStack) -> None:
-        self._config, self._undo = config, undo
+    Attributes:
+        line: what runs, and why; empty until it is loaded.
+    """
+
+    def __init__(self, config: RunConfig, undo: contextlib.ExitStack, announce: bool = True) -> None:
+        self._config, self._undo, self._announce = config, undo, announce
+        self.line = ""
         self._loaded: Engine | None = None
 
     def get(self) -> Engine:
+        """Return it; print its line where that is wanted."""
         if self._loaded is None:
             config = self._config
-            self._loaded, line = load_engine(
+            self._loaded, self.line = load_engine(
                 config.backend,
                 config.weights,
                 config.threads,
@@ -77,7 +83,8 @@ class _Engine:
                 config.max_faces,
             )
             self._undo.callback(self._loaded.close)
-            print(line, file=sys.stderr, flush=True)
+            if self._announce:
+                print(self.line, file=sys.stderr, flush=True)
         return self._loaded
 
 
@@ -90,14 +97,26 @@ class WindowParts:
     repaint: Callable[[], RenderedFrame]
 
 
-def _run_of_many(job: RunConfig, engine: _Engine) -> bool:
-    report = _run(job, engine, keep_journal=True)
+def _run_of_many(job: RunConfig, engine: LazyEngine) -> bool:
+    report = run_job(job, engine, keep_journal=True)
     _tell(job, report)
     return report is not None and report.stopped
 
 
-def _run(config: RunConfig, engines: _Engine, keep_journal: bool = False) -> Report | None:
-    """Run one job; None if an earlier run has done it."""
+def run_job(config: RunConfig, engines: LazyEngine, keep_journal: bool = False) -> Report | None:
+    """Run one job: a source, and what comes out of it.
+
+    Args:
+        config: of the job.
+        engines: shared by many jobs.
+        keep_journal: see `resume_job`.
+
+    Returns:
+        What was done; None if an earlier run has done it.
+
+    Raises:
+        RealtimeError, EngineError: if it fails; nothing half-done is left then.
+    """
     source = open_source(config.source, config.live)
     with contextlib.ExitStack() as undo:
         undo.callback(source.close)
@@ -196,16 +215,16 @@ def _leaving_at_once() -> AbstractContextManager[None]:
             os.write(sys.stderr.fileno(), b"stopped before anything was done\n")
         os._exit(130)
 
-    return _on_signals((signal.SIGINT,), leave)
+    return on_signals((signal.SIGINT,), leave)
 
 
 def _stopping(pipeline: Pipeline) -> AbstractContextManager[None]:
     """Let Ctrl-C and a polite kill end the run, with its output finished."""
-    return _on_signals((signal.SIGINT, signal.SIGTERM), pipeline.stop)
+    return on_signals((signal.SIGINT, signal.SIGTERM), pipeline.stop)
 
 
 @contextlib.contextmanager
-def _on_signals(numbers: Sequence[signal.Signals], action: Callable[[], None]) -> Iterator[None]:
+def on_signals(numbers: Sequence[signal.Signals], action: Callable[[], None]) -> Iterator[None]:
     """Do something on signals instead of what was done before; on the main thread alone, as Python asks."""
     if threading.current_thread() is not threading.main_thread():
         yield

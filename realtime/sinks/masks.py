@@ -138,7 +138,7 @@ def _take_place(folder: Path, path: Path) -> None:
     if not path.exists():
         os.rename(folder, path)
         return
-    old = temporary_name(path.with_name(f"{path.name}.old"))
+    old = folder.with_name(f"{folder.name}.old")
     os.rename(path, old)
     os.rename(folder, path)
     shutil.rmtree(old, ignore_errors=True)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import realtime.app
 import realtime.sources.replay
+from realtime.batch.worker import Outcome, Worker
+from realtime.config import RunConfig
+from realtime.sinks.sink import temporary_name
 from run_webcam import main
 
 
@@ -35,16 +41,42 @@ def no_engine(*_: object) -> tuple[NoFaces, str]:
 
 STAND_INS = {"load_engine": no_engine, "FaceDetector": NoFaces}
 
+
+class QuickWorker(Worker):
+    """A batch's worker with the stand-ins, for tests that can't reach into its process.
+
+    The environment says how: STANDIN_LOG, a file that gets the name of each job begun; STANDIN_PAUSE, seconds
+    a frame. A job whose file is called deadly ends the process every time, one called unlucky the first time.
+    """
+
+    def __init__(self, config: RunConfig, folder: str) -> None:
+        for name, stand_in in {**STAND_INS, "FaceDetector": _Slow}.items():
+            setattr(realtime.app, name, stand_in)
+        super().__init__(config, folder)
+
+    def do(self, job: RunConfig) -> Outcome:
+        log, name = Path(os.environ["STANDIN_LOG"]), Path(job.source).name
+        begun = log.read_text().split() if log.exists() else []
+        with log.open("a") as file:
+            file.write(f"{name}\n")
+        if name.startswith("deadly") or (name.startswith("unlucky") and name not in begun):
+            assert job.output is not None
+            temporary_name(job.output).write_text("half-done")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().do(job)
+
+
+class _Slow(NoFaces):
+    def detect(self, image: object) -> list[Any]:
+        time.sleep(float(os.environ.get("STANDIN_PAUSE", "0")))
+        return []
+
+
 if __name__ == "__main__":
     # Slowly, so that the run can be killed in the middle: seconds a frame, seconds a segment, then flags.
-    pause = float(sys.argv[1])
     realtime.sources.replay.SEGMENT_SECONDS = float(sys.argv[2])
 
-    class Slow(NoFaces):
-        def detect(self, image: object) -> list[Any]:
-            time.sleep(pause)
-            return []
-
-    for name, stand_in in {**STAND_INS, "FaceDetector": Slow}.items():
+    os.environ["STANDIN_PAUSE"] = sys.argv[1]
+    for name, stand_in in {**STAND_INS, "FaceDetector": _Slow}.items():
         setattr(realtime.app, name, stand_in)
     sys.exit(main(sys.argv[3:]))
