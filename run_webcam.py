@@ -14,6 +14,7 @@ from realtime.effects import describe_effects
 from realtime.errors import UsageError, tell
 from realtime.masks import FORMATS
 from realtime.presets import describe_presets
+from realtime.serve.options import DEFAULT_ADDRESS
 from realtime.sinks import ENCODERS
 from realtime.sources.cameras import tell_cameras
 
@@ -104,6 +105,17 @@ def _parser() -> argparse.ArgumentParser:
         help="keep finished segments when interrupted, and go on with those of an earlier run",
     )
     add("--max-frames", type=int, metavar="N", help="stop after so many frames")
+    add(
+        "--serve",
+        nargs="?",
+        const=DEFAULT_ADDRESS,
+        metavar="HOST:PORT",
+        help=f"serve a page that paints the browser's own camera (default: {DEFAULT_ADDRESS})",
+    )
+    add("--token", metavar="TOKEN", help="what the page must know; needed where other hosts are served")
+    add("--tls-cert", type=Path, metavar="FILE", help="serve over HTTPS with this PEM certificate")
+    add("--tls-key", type=Path, metavar="FILE", help="and its PEM key")
+    add("--max-visitors", type=int, default=2, metavar="N", help="pages painted at once (default: 2)")
     add("--stats", action="store_true", help="print the time of each stage at the end")
     add("--stats-json", type=Path, metavar="FILE", help="write the times of each stage as JSON")
     add("--list-cameras", action="store_true", help="say which cameras there are, and end")

@@ -1,10 +1,11 @@
-"""Command line of the benchmarks: `python -m benchmarks engine|pipeline|effects|shapes`."""
+"""Command line of the benchmarks: `python -m benchmarks engine|pipeline|effects|browser|shapes`."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import io
+import json
 import sys
 import tempfile
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from realtime.errors import RealtimeError, tell
 from realtime.frames import Frame, RenderedFrame
 from realtime.pipeline import Pipeline, Stage
 from realtime.sinks import open_output
-from realtime.sinks.sink import check_writable
+from realtime.sinks.sink import check_writable, write_text
 from realtime.sources import open_source
 from stn_icnn.checkpoint import CheckpointError
 
@@ -52,6 +53,14 @@ def _parser() -> argparse.ArgumentParser:
     shapes = commands.add_parser("shapes", help="accuracy beside time and size of trained networks")
     shapes.add_argument("weights", nargs="+", type=Path, help="the others are compared with the first")
     shapes.add_argument("--rounds", type=int, default=30, help="timed rounds (default 30)")
+    browser = commands.add_parser(
+        "browser", help="the browser page in a Chromium with a made camera: frame rate, latency, memory"
+    )
+    browser.add_argument("--seconds", type=float, default=30.0, help="measured (default 30)")
+    browser.add_argument("--visitors", type=int, default=1, help="pages at once (default 1)")
+    browser.add_argument("--connects", type=int, default=0, help="visits to watch memory over (default 0)")
+    browser.add_argument("--preset", default="evening", help="effects painted (default: evening)")
+    browser.add_argument("--json", type=Path, metavar="FILE", help="write the figures, too")
     for command in (engine, pipeline, effects, shapes):
         command.add_argument("--threads", type=int, default=None, help="CPU threads (default: one a core)")
     return parser
@@ -102,6 +111,18 @@ def _effects(args: argparse.Namespace) -> None:
         write_json(costs, args.json)
 
 
+def _browser(args: argparse.Namespace) -> None:
+    # Here, as its browser is needed by nothing else.
+    from benchmarks.browser import measure, table
+
+    if args.json is not None:
+        check_writable(args.json)
+    results = measure(args.seconds, args.visitors, args.connects, ("--preset", args.preset))
+    print(table(results))
+    if args.json is not None:
+        write_text(args.json, json.dumps(results, indent=1) + "\n")
+
+
 def _shapes(args: argparse.Namespace) -> None:
     # Here, so that the other benchmarks run without torch.
     from benchmarks.shapes import compare_shapes, markdown
@@ -139,7 +160,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code (2 usage, 1 other errors)."""
     args = _parser().parse_args(argv)
     try:
-        commands = {"engine": _engine, "pipeline": _pipeline, "effects": _effects, "shapes": _shapes}
+        commands = {"engine": _engine, "pipeline": _pipeline, "effects": _effects, "browser": _browser}
+        commands["shapes"] = _shapes
         commands[args.command](args)
     except (RealtimeError, EngineError, CheckpointError, ImportError) as error:
         return tell(error)

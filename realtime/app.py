@@ -30,6 +30,7 @@ from realtime.presets import save_preset
 from realtime.quiet import native_chatter_hidden
 from realtime.rendering import Renderer
 from realtime.resume import resume_job
+from realtime.serve import serve
 from realtime.sinks import ContactSheetSink, MaskSink, NullSink, ProgressSink, Sink, WindowSink, open_output
 from realtime.sinks.sink import check_writable, write_text
 from realtime.sinks.stream import StreamSink
@@ -49,6 +50,9 @@ def run(config: RunConfig) -> int:
     try:
         with native_chatter_hidden(), _leaving_at_once(), contextlib.ExitStack() as undo:
             engine = LazyEngine(config, undo)
+            if config.serving is not None:
+                serve(config.serving, config, engine.get)
+                return 0
             if is_folder(config.source):
                 return run_folder(config, lambda job: _run_of_many(job, engine))
             report = run_job(config, engine)

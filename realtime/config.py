@@ -10,9 +10,16 @@ from pathlib import Path
 from realtime.effects import Effect, parse_effect
 from realtime.errors import UsageError
 from realtime.presets import load_preset
+from realtime.serve.options import ServeOptions, read_address
 from realtime.sinks import Encoding
 from realtime.sinks.stream import check_address
 from realtime.sources import NOTHING_ASKED, LiveOptions
+
+# What the page's own camera, buttons and figures stand for.
+_NOT_SERVED = (
+    *("source", "output", "contact_sheet", "display", "compare", "save_preset", "resume", "max_frames"),
+    *("progress", "stats", "stats_json", "camera_size", "camera_fps"),
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,8 @@ class RunConfig:
         progress: show a bar; None: for file jobs on a terminal without a window.
         resume: write segments, and go on with those of an interrupted run.
         stats: print per-stage times at the end.
+        serve: "HOST:PORT" to serve the browser page at, see `read_address`; None: no page.
+        token, tls_cert, tls_key, max_visitors: see `ServeOptions`.
     """
 
     source: str = "0"
@@ -84,8 +93,14 @@ class RunConfig:
     progress: bool | None = None
     resume: bool = False
     stats: bool = False
+    serve: str | None = None
+    token: str | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    max_visitors: int = 2
     parsed_effects: tuple[Effect, ...] = field(init=False, default=())
     live: LiveOptions = field(init=False, default=NOTHING_ASKED)
+    serving: ServeOptions | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         for name in ("threads", "max_faces", "max_frames", "detect_every"):
@@ -113,6 +128,7 @@ class RunConfig:
         if self.stream is not None:
             check_address(self.stream)
         object.__setattr__(self, "live", self._live())
+        object.__setattr__(self, "serving", self._serving())
         chosen = (load_preset(self.preset).effects if self.preset else ()) + self.effects
         effects = tuple(parse_effect(text) for text in chosen or ("overlay",))
         object.__setattr__(self, "parsed_effects", effects)
@@ -135,6 +151,18 @@ class RunConfig:
         if not 0 <= self.reconnect < math.inf:
             raise UsageError(f"--reconnect {self.reconnect:g}: seconds, 0 or more")
         return LiveOptions(size, self.camera_fps, self.reconnect)
+
+    def _serving(self) -> ServeOptions | None:
+        if self.serve is None:
+            for flag in ("token", "tls_cert", "tls_key"):
+                if getattr(self, flag) is not None:
+                    raise UsageError(f"--{flag.replace('_', '-')} without --serve: there is no page")
+            return None
+        for name in _NOT_SERVED:
+            if getattr(self, name) not in (None, False, RunConfig.__dataclass_fields__[name].default):
+                raise UsageError(f"--{name.replace('_', '-')} and --serve do not go together")
+        address = read_address(self.serve)
+        return ServeOptions(*address, self.token, self.tls_cert, self.tls_key, self.max_visitors)
 
     @property
     def encoding(self) -> Encoding:

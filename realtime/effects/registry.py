@@ -48,8 +48,12 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
 }
 
 
-def parse_effect(text: str) -> Effect:
+def parse_effect(text: str, files: bool = True) -> Effect:
     """Make an effect of what a user writes, for example "lips:color=#b3123f,strength=0.8".
+
+    Args:
+        text: as written.
+        files: whether an option may name a file of this machine; not where the text comes from elsewhere.
 
     Raises:
         UsageError: on an unknown effect or option or a bad value; the message lists the good ones.
@@ -64,7 +68,8 @@ def parse_effect(text: str) -> Effect:
         key, equals, value = item.partition("=")
         if key not in readers or not equals:
             raise UsageError(f"effect {name}: bad option {item!r}: one of {', '.join(readers)}, as key=value")
-        values[key] = readers[key](value)
+        reader = readers[key] if files or readers[key] is not str else _blur_or_colour
+        values[key] = reader(value)
     effect: Effect = kind(**values)
     return effect
 
@@ -83,6 +88,12 @@ def describe_effects() -> str:
         options = ",".join(f"{option.name}={_show(option.default)}" for option in fields(kind))
         lines.append(f"  {name}:{options}")
     return "\n".join(lines)
+
+
+def _blur_or_colour(text: str) -> str:
+    if text != "blur":
+        parse_colour(text)
+    return text
 
 
 def _options(kind: type[Any]) -> dict[str, Callable[[str], Any]]:
