@@ -224,6 +224,15 @@ def test_other_settings_or_lost_outputs_are_done_again(log: Path, tmp_path: Path
     assert len(list(read(tmp_path / "masks" / "a.mp4"))) == FRAMES
 
 
+def test_the_largest_file_is_begun_first(log: Path, tmp_path: Path) -> None:
+    make_clips(tmp_path / "clips", "a.mp4", "b.mp4", "c.mp4")
+    with (tmp_path / "clips" / "b.mp4").open("ab") as file:
+        file.write(b"\0\0\0\x08free")
+    assert batch.main(["clips", "none.mp4", "--output-dir", "out", "--jobs", "1"]) == 1
+    assert log.read_text().split() == ["b.mp4", "a.mp4", "c.mp4", "none.mp4"]
+    assert list(statuses(tmp_path / "out")) == ["a.mp4", "b.mp4", "c.mp4", "none.mp4"]
+
+
 def test_masks_alone(log: Path, tmp_path: Path) -> None:
     make_clips(tmp_path / "clips", "a.mp4")
     assert batch.main(["clips", "--output-dir", "out", "--no-video", "--masks", "masks"]) == 0
