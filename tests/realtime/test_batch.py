@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -473,6 +474,20 @@ def test_without_ray_a_cluster_is_usage(
     monkeypatch.setitem(sys.modules, "ray", None)
     assert batch.main(["clips", "--output-dir", "out", "--ray", "auto"]) == 2
     assert "--ray needs Ray: pip install '.[ray]'" in capsys.readouterr().err
+
+
+def test_an_address_without_a_cluster_is_told_at_once(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]'")
+    make_clips(tmp_path / "clips", "a.mp4")
+    with socket.socket() as unused:
+        # Bound and not listening: nobody answers there.
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        assert batch.main(["clips", "--output-dir", "out", "--ray", address]) == 1
+    assert f"error: --ray {address}: no cluster there" in capsys.readouterr().err
+    assert statuses(tmp_path / "out") == {"a.mp4": "left"}
 
 
 def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
