@@ -6,27 +6,19 @@ import argparse
 import sys
 from pathlib import Path
 
-from engines import BACKENDS
 from realtime.app import run
+from realtime.arguments import add_effects, add_engine, add_files
 from realtime.config import RunConfig, split_output
 from realtime.doctor import run_doctor
-from realtime.effects import describe_effects
 from realtime.errors import UsageError, tell
-from realtime.masks import FORMATS
-from realtime.presets import describe_presets
 from realtime.serve.options import DEFAULT_ADDRESS
-from realtime.sinks import ENCODERS
 from realtime.sources.cameras import tell_cameras
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="run_webcam.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"effects, with their options and defaults:\n{describe_effects()}\n\n"
-        f"presets:\n{describe_presets()}\n\n"
-        "Without --output a window opens: h shows its keys, q or Esc ends.",
+        description=f"{__doc__} Without --output a window opens: h shows its keys, q or Esc ends.",
     )
     add = parser.add_argument
     add(
@@ -34,14 +26,6 @@ def _parser() -> argparse.ArgumentParser:
         default="0",
         help="camera number or device, file, folder, URL, or demo (default: 0)",
     )
-    add(
-        "--effect",
-        action="append",
-        default=[],
-        metavar="NAME:key=value,...",
-        help="an effect; may be given several times (default: overlay)",
-    )
-    add("--preset", metavar="NAME|FILE", help="a list of effects, below, or a TOML file of your own")
     add("--save-preset", type=Path, metavar="FILE", help="write the effects, as they are at the end, as TOML")
     add(
         "--output",
@@ -56,34 +40,12 @@ def _parser() -> argparse.ArgumentParser:
         help="be a webcam for other programs (default: the first virtual camera there is)",
     )
     add(
-        "--codec",
-        metavar="NAME",
-        help=f"video encoder: {', '.join(ENCODERS)} (default: by the file's ending)",
-    )
-    add("--crf", type=int, metavar="N", help="quality, on the encoder's own scale (default: nearly lossless)")
-    add(
         "--display",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="show a window (default: only without --output and --contact-sheet)",
+        help="show a window (default: only where there is no other output)",
     )
-    add("--compare", action="store_true", help="before and after, side by side")
     add("--contact-sheet", type=Path, metavar="FILE", help="write evenly spaced frames as one image")
-    add("--masks", type=Path, metavar="FOLDER", help="write the parsing of every frame into a new folder")
-    add("--mask-format", choices=FORMATS, help=f"how masks are written (default: {FORMATS[0]})")
-    add("--backend", choices=["auto", *BACKENDS], default="auto", help="engine (default: auto)")
-    add(
-        "--precision",
-        choices=["auto", "fp32", "fp16", "int8"],
-        default="auto",
-        help="numbers the engine computes in (default: auto, the engine's own choice)",
-    )
-    add("--require-gpu", action="store_true", help="fail rather than run on the CPU")
-    add("--weights", type=Path, metavar="FILE", help="a .safetensors file (default: the shipped one)")
-    add("--threads", type=int, metavar="N", help="CPU threads of the engine (default: one a core)")
-    add("--max-faces", type=int, default=4, metavar="N", help="faces a frame, the largest (default: 4)")
-    add("--detect-every", type=int, default=5, metavar="N", help="frames between searches for faces (5)")
-    add("--smooth", type=float, default=0.75, metavar="S", help="steadiness, 0 (none) to 0.95 (0.75)")
     add("--camera-size", metavar="WxH", help="picture size to ask of a camera")
     add("--camera-fps", type=float, metavar="N", help="frames a second to ask of a camera")
     add(
@@ -100,12 +62,6 @@ def _parser() -> argparse.ArgumentParser:
         help="show a bar with frames a second and time left (default: for files, on a terminal)",
     )
     add(
-        "--resume",
-        action="store_true",
-        help="keep finished segments when interrupted, and go on with those of an earlier run",
-    )
-    add("--max-frames", type=int, metavar="N", help="stop after so many frames")
-    add(
         "--serve",
         nargs="?",
         const=DEFAULT_ADDRESS,
@@ -120,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--stats-json", type=Path, metavar="FILE", help="write the times of each stage as JSON")
     add("--list-cameras", action="store_true", help="say which cameras there are, and end")
     add("--doctor", action="store_true", help="say what works here and how to mend what does not, and end")
+    add_effects(parser)
+    add_files(parser)
+    add_engine(parser)
     return parser
 
 

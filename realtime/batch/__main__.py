@@ -75,7 +75,9 @@ class Batch:
             row = self._record.done(task)
             if row is not None:
                 self._rows[task.file] = row
-        return [task for task in self._tasks if task.file not in self._rows]
+        left = [task for task in self._tasks if task.file not in self._rows]
+        # The largest first: at the end nobody waits for a long one that was begun last.
+        return sorted(left, key=_size, reverse=True)
 
     def _crew(self, tasks: int) -> Crew:
         options = self._options
@@ -99,6 +101,11 @@ class Batch:
             _say(line)
         what = f"failed: {error}" if error else f"{outcome.frames} frames in {outcome.seconds:.1f} s"
         print(f"[{len(self._rows)}/{len(self._tasks)}] {task.file}: {what}", flush=True)
+
+
+def _size(task: Task) -> int:
+    path = Path(task.config.source)
+    return path.stat().st_size if path.exists() else 0
 
 
 def _say(line: str) -> None:

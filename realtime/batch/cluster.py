@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ from realtime.batch.crew import CrewError, Event
 from realtime.batch.worker import START_ERRORS, Worker
 from realtime.config import RunConfig
 from realtime.errors import UsageError
+
+CONNECT_SECONDS = 5.0
 
 
 class RayCrew:
@@ -38,6 +41,7 @@ class RayCrew:
     ) -> None:
         self._ray = ray = _import_ray()
         self._config, self._worker = config, worker
+        _check_there(address)
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -121,6 +125,17 @@ class _Actor:
         """See `Worker.do`."""
         assert self._worker is not None
         return self._worker.do(job)
+
+
+def _check_there(address: str) -> None:
+    """Ask at HOST:PORT whether anything is there; Ray itself would try for two minutes."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise CrewError(f"--ray {address}: no cluster there ({error})") from None
 
 
 def _import_ray() -> Any:

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -222,6 +223,15 @@ def test_other_settings_or_lost_outputs_are_done_again(log: Path, tmp_path: Path
     assert batch.main([*args, "--effect", "lips", "--mask-format", "coco"]) == 0
     assert statuses(tmp_path / "out") == {"a.mp4": "done", "b.mp4": "done"}
     assert len(list(read(tmp_path / "masks" / "a.mp4"))) == FRAMES
+
+
+def test_the_largest_file_is_begun_first(log: Path, tmp_path: Path) -> None:
+    make_clips(tmp_path / "clips", "a.mp4", "b.mp4", "c.mp4")
+    with (tmp_path / "clips" / "b.mp4").open("ab") as file:
+        file.write(b"\0\0\0\x08free")
+    assert batch.main(["clips", "none.mp4", "--output-dir", "out", "--jobs", "1"]) == 1
+    assert log.read_text().split() == ["b.mp4", "a.mp4", "c.mp4", "none.mp4"]
+    assert list(statuses(tmp_path / "out")) == ["a.mp4", "b.mp4", "c.mp4", "none.mp4"]
 
 
 def test_masks_alone(log: Path, tmp_path: Path) -> None:
@@ -464,6 +474,20 @@ def test_without_ray_a_cluster_is_usage(
     monkeypatch.setitem(sys.modules, "ray", None)
     assert batch.main(["clips", "--output-dir", "out", "--ray", "auto"]) == 2
     assert "--ray needs Ray: pip install '.[ray]'" in capsys.readouterr().err
+
+
+def test_an_address_without_a_cluster_is_told_at_once(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]'")
+    make_clips(tmp_path / "clips", "a.mp4")
+    with socket.socket() as unused:
+        # Bound and not listening: nobody answers there.
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        assert batch.main(["clips", "--output-dir", "out", "--ray", address]) == 1
+    assert f"error: --ray {address}: no cluster there" in capsys.readouterr().err
+    assert statuses(tmp_path / "out") == {"a.mp4": "left"}
 
 
 def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
