@@ -75,6 +75,7 @@ class StreamSink:
         # A frame's time in microseconds, and its pixels.
         self._frames: Channel[tuple[int, Image]] = Channel(1, drop_oldest=True)
         self._busy_since: float | None = None
+        self._hung = False
         self._failure: BaseException | None = None
         self._ending = threading.Event()
         self._missed, self.sent = 0, 0
@@ -115,6 +116,7 @@ class StreamSink:
         since = self._busy_since
         if since is not None and time.monotonic() - since > STALL_SECONDS:
             # Whoever waits for it finds its pipes closed.
+            self._hung = True
             self._process.kill()
 
     def _connect(self) -> subprocess.Popen[bytes]:
@@ -168,13 +170,14 @@ class StreamSink:
                 pipe.write(image.data)
                 pipe.flush()
         except (OSError, ValueError):
-            raise _Lost(_end(self._process) or f"it took nothing for {STALL_SECONDS:g} s") from None
+            hung = f"it took nothing for {STALL_SECONDS:g} s"
+            raise _Lost(_end(self._process) or (hung if self._hung else "the sender broke off")) from None
         self.sent += 1
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[None]:
         """Let `write` see since when the sender is waited for."""
-        self._busy_since = time.monotonic()
+        self._hung, self._busy_since = False, time.monotonic()
         try:
             yield
         finally:
