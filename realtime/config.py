@@ -11,7 +11,7 @@ from realtime.effects import Effect, parse_effect
 from realtime.errors import UsageError
 from realtime.presets import load_preset
 from realtime.sinks import Encoding
-from realtime.sinks.stream import check_address
+from realtime.sinks.address import check_address
 from realtime.sources import NOTHING_ASKED, LiveOptions
 
 
