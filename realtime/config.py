@@ -12,7 +12,7 @@ from realtime.errors import UsageError
 from realtime.presets import load_preset
 from realtime.serve.options import ServeOptions, read_address
 from realtime.sinks import Encoding
-from realtime.sinks.stream import check_address
+from realtime.sinks.address import check_address
 from realtime.sources import NOTHING_ASKED, LiveOptions
 
 # What the page's own camera, buttons and figures stand for.

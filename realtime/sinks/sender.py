@@ -79,7 +79,7 @@ def main() -> int:
         print("ready", flush=True)
         send_frames(sys.stdin.buffer, container, stream, job["width"], job["height"])
         container.close()
-    except (av.error.FFmpegError, OSError, ValueError) as error:
+    except Exception as error:
         # Without the address, which may hold a stream's key.
         print(getattr(error, "strerror", None) or type(error).__name__, flush=True)
         return 1

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import struct
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -22,25 +18,15 @@ from realtime.channel import Channel, Closed
 from realtime.errors import SinkError, UsageError, warn
 from realtime.frames import Image, RenderedFrame
 from realtime.sinks import sender
+from realtime.sinks.address import check_address, describe_job, shown
 from realtime.sinks.pace import Pace
 from realtime.sources import SourceInfo
 from realtime.sources.live import pauses
 
-# By scheme: FFmpeg's format, and what it is told.
-PROTOCOLS: dict[str, tuple[str, dict[str, str]]] = {
-    "rtmp": ("flv", {"flvflags": "no_duration_filesize"}),
-    "rtmps": ("flv", {"flvflags": "no_duration_filesize"}),
-    "rtsp": ("rtsp", {"rtsp_transport": "tcp"}),
-    "udp": ("mpegts", {"flush_packets": "1"}),
-}
 # A sender that needs longer for one step (connecting, one frame) is given up.
 STALL_SECONDS = 5.0
 # Of closing: within the two seconds in which a run ends.
 CLOSE_SECONDS = 0.8
-# About what broadcasters ask for: 4.1 Mbit/s at 1280x720 and 30 fps.
-BITS_A_PIXEL = 0.15
-# Of an MPEG transport stream in Ethernet's packets.
-PACKET_BYTES = 1316
 
 
 class _Lost(Exception):
@@ -75,6 +61,7 @@ class StreamSink:
         # A frame's time in microseconds, and its pixels.
         self._frames: Channel[tuple[int, Image]] = Channel(1, drop_oldest=True)
         self._busy_since: float | None = None
+        self._hung = False
         self._failure: BaseException | None = None
         self._ending = threading.Event()
         self._missed, self.sent = 0, 0
@@ -115,6 +102,7 @@ class StreamSink:
         since = self._busy_since
         if since is not None and time.monotonic() - since > STALL_SECONDS:
             # Whoever waits for it finds its pipes closed.
+            self._hung = True
             self._process.kill()
 
     def _connect(self) -> subprocess.Popen[bytes]:
@@ -168,13 +156,14 @@ class StreamSink:
                 pipe.write(image.data)
                 pipe.flush()
         except (OSError, ValueError):
-            raise _Lost(_end(self._process) or f"it took nothing for {STALL_SECONDS:g} s") from None
+            hung = f"it took nothing for {STALL_SECONDS:g} s"
+            raise _Lost(_end(self._process) or (hung if self._hung else "the sender broke off")) from None
         self.sent += 1
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[None]:
         """Let `write` see since when the sender is waited for."""
-        self._busy_since = time.monotonic()
+        self._hung, self._busy_since = False, time.monotonic()
         try:
             yield
         finally:
@@ -242,44 +231,3 @@ def _end(process: subprocess.Popen[bytes]) -> str:
         return ""
     with process.stdout:
         return process.stdout.read().decode().strip()
-
-
-def check_address(url: str) -> None:
-    """Check that an address is one that can be sent to.
-
-    Raises:
-        UsageError: if not.
-    """
-    known = "rtmp://, rtmps://, rtsp:// or udp://"
-    parts = urlsplit(url)
-    if parts.scheme == "srt":
-        raise UsageError(f"{shown(url)}: PyAV's FFmpeg has no SRT; send to {known}")
-    if parts.scheme not in PROTOCOLS:
-        raise UsageError(f"{shown(url)}: cannot be sent to; give a file name, or {known}")
-    try:
-        port = parts.port
-    except ValueError:
-        raise UsageError(f"{shown(url)}: its port is no number from 1 to 65535") from None
-    if not parts.hostname or (parts.scheme == "udp" and port is None):
-        raise UsageError(f"{shown(url)}: write {parts.scheme}://HOST:PORT{'' if port else '/...'}")
-
-
-def shown(url: str) -> str:
-    """Return an address without what may be secret: stream keys and passwords."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}"
-
-
-def describe_job(url: str, width: int, height: int, fps: Fraction) -> dict[str, Any]:
-    """Return what the sender is told; see `realtime.sinks.sender`."""
-    scheme = urlsplit(url).scheme
-    form, options = PROTOCOLS[scheme]
-    if scheme == "udp" and "pkt_size" not in url:
-        url += f"{'&' if '?' in url else '?'}pkt_size={PACKET_BYTES}"
-    kilobits = max(300, math.ceil(width * height * float(fps) * BITS_A_PIXEL / 1000))
-    codec = {"preset": "veryfast", "tune": "zerolatency", "crf": "23", "forced-idr": "1", "sc_threshold": "0"}
-    # Half a second of it: what is sent at once must not fill a line that is as fast as that.
-    codec |= {"maxrate": f"{kilobits}k", "bufsize": f"{kilobits // 2}k"}
-    job = {"url": url, "format": form, "options": options, "codec": codec, "kilobits": kilobits}
-    return job | {"width": width, "height": height, "rate": str(fps)}

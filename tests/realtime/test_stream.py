@@ -21,7 +21,8 @@ import pytest
 import realtime.app
 from realtime.errors import SinkError, UsageError
 from realtime.frames import Frame, Image, RenderedFrame
-from realtime.sinks.stream import StreamSink, describe_job, shown
+from realtime.sinks.address import describe_job, shown
+from realtime.sinks.stream import StreamSink
 from realtime.sources import SourceInfo
 from run_webcam import main
 from tests.conftest import VideoMaker
@@ -164,7 +165,7 @@ def test_a_receiver_that_hangs_is_lost_and_found_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("realtime.sinks.stream.STALL_SECONDS", 2.0)
-    monkeypatch.setattr("realtime.sinks.stream.BITS_A_PIXEL", 50.0)
+    monkeypatch.setattr("realtime.sinks.address.BITS_A_PIXEL", 50.0)
     monkeypatch.setattr("realtime.sources.live.FIRST_PAUSE", 0.05)
     url = address("rtmp")
     hanging = receive(url, 10_000)
