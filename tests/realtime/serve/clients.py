@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
@@ -90,11 +91,12 @@ async def serving(
     token: str | None = None,
     detector: type[NoFaces] = NoFaces,
     effects: Sequence[Effect] = (),
+    tls: tuple[Path | None, Path | None] = (None, None),
 ) -> AsyncIterator[tuple[Server, str, aiohttp.ClientSession]]:
     """Yield a server, its address and an HTTP session, for half a minute at most."""
     engine, make = cast(Engine, NoFaces()), cast("type[FaceDetector]", detector)
     room = Room(engine, make, effects, places)
-    server = Server(ServeOptions("127.0.0.1", 0, token, max_visitors=places), room)
+    server = Server(ServeOptions("127.0.0.1", 0, token, *tls, max_visitors=places), room)
     try:
         async with asyncio.timeout(30), aiohttp.ClientSession() as http:
             try:

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import gc
+import ipaddress
 import os
 import random
+import signal
+import ssl
+import subprocess
+import sys
 import threading
 from pathlib import Path
+from typing import cast
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from engines import Engine
+from realtime.detection import FaceDetector
+from realtime.errors import RealtimeError, UsageError
 from realtime.serve import peer
-from realtime.serve.server import PAGES
+from realtime.serve.options import ServeOptions
+from realtime.serve.room import Room
+from realtime.serve.server import PAGES, Server
 from tests.realtime.serve.clients import Client, emptied, serving
 from tests.realtime.standin import NoFaces
 
+ROOT = Path(__file__).parents[3]
 TOKEN = "correct-horse-battery"
 
 
@@ -272,3 +288,81 @@ def test_nothing_but_the_page_is_had_without_the_token() -> None:
             await client.close()
 
     asyncio.run(run())
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    """Write a certificate for 127.0.0.1, signed by itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "cert.pem", folder / "key.pem"
+    plain = serialization.NoEncryption()
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    )
+    return paths
+
+
+def test_over_tls(tmp_path: Path) -> None:
+    cert, key = _certificate(tmp_path)
+    trusting = ssl.create_default_context(cafile=str(cert))
+
+    async def run() -> None:
+        async with serving(tls=(cert, key)) as (_, address, http):
+            assert address.startswith("https://")
+            async with http.get(f"{address}catalogue", ssl=trusting) as answer:
+                assert answer.status == 200
+            plain = {"Origin": address.replace("https", "http").strip("/")}
+            async with http.get(f"{address}catalogue", ssl=trusting, headers=plain) as answer:
+                assert answer.status == 403
+
+    asyncio.run(run())
+
+
+def test_files_that_are_no_certificate_and_a_port_in_use_are_told(tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    key.write_text("nonsense")
+
+    async def run() -> None:
+        with pytest.raises(UsageError, match="not a certificate with its key"):
+            async with serving(tls=(key, key)):
+                pass
+        async with serving() as (_, address, _http):
+            port = int(address.strip("/").rsplit(":", 1)[1])
+            room = Room(cast(Engine, NoFaces()), cast("type[FaceDetector]", NoFaces), (), 1)
+            with pytest.raises(RealtimeError, match="cannot be listened on"):
+                await Server(ServeOptions("127.0.0.1", port), room).open()
+            room.close()
+
+    asyncio.run(run())
+
+
+def test_it_runs_without_torch_and_ctrl_c_ends_it() -> None:
+    code = "import sys; sys.modules['torch'] = None; from run_webcam import main; "
+    code += "sys.exit(main(['--serve', '127.0.0.1:0']))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("serving http://127.0.0.1:")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+            assert process.stderr is not None
+            assert [line[:7] for line in process.stderr] == ["engine:"], "no chatter"
+        finally:
+            process.kill()
