@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from realtime.errors import RealtimeError, UsageError
+from realtime.frames import Image
 from realtime.sources.demo import demo_portrait
 
 if TYPE_CHECKING:
@@ -90,8 +91,24 @@ def find_chromium() -> str:
     raise UsageError("no Chromium or Chrome is installed")
 
 
+def camera_image(portrait: Image, number: int) -> Image:
+    """Return (480, 640, 3) uint8 RGB: the portrait, gently moving, and the frame's number as light cells.
+
+    Args:
+        portrait: see `demo_portrait`.
+        number: 0 to 255; after the last the first follows.
+    """
+    turn = 2.0 * np.pi * number / FRAMES
+    matrix = np.array([[1.25, 0.0, 12.0 * np.sin(turn)], [0.0, 1.25, 6.0 * np.sin(2.0 * turn)]])
+    image = cv2.warpAffine(portrait, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT_101)
+    bits = [number >> bit & 1 for bit in reversed(range(BITS))]
+    cells = np.array([*bits, *(1 - bit for bit in bits)], np.uint8) * 255
+    image[-CODE_HEIGHT:] = np.repeat(cells, WIDTH // len(cells))[None, :, None]
+    return np.asarray(image, np.uint8)
+
+
 def write_camera(path: Path, frames: int = FRAMES) -> None:
-    """Write what the made camera films: the portrait, gently moving, and each frame's number as light cells.
+    """Write what the made camera films.
 
     Args:
         path: an .mjpeg file.
@@ -100,12 +117,7 @@ def write_camera(path: Path, frames: int = FRAMES) -> None:
     portrait = demo_portrait()
     with path.open("wb") as file:
         for number in range(frames):
-            x, y = 12.0 * np.sin(2 * np.pi * number / frames), 6.0 * np.sin(4 * np.pi * number / frames)
-            matrix = np.array([[1.25, 0.0, x], [0.0, 1.25, y]])
-            image = cv2.warpAffine(portrait, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT_101)
-            bits = [number >> bit & 1 for bit in reversed(range(BITS))]
-            cells = np.array([*bits, *(1 - bit for bit in bits)], np.uint8) * 255
-            image[-CODE_HEIGHT:] = np.repeat(cells, WIDTH // len(cells))[None, :, None]
+            image = camera_image(portrait, number)
             good, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
             assert good, "a JPEG can always be made of this"
             file.write(data.tobytes())
@@ -155,7 +167,7 @@ def visit(running: Browser, address: str) -> Page:
     page.wait_for_selector(".effect")
     page.click("#start")
     page.wait_for_selector("#status[data-state=on]", timeout=START_SECONDS * 1e3)
-    page.locator("#size", has_text="×").wait_for(timeout=START_SECONDS * 1e3)
+    page.locator("#size", has_text="480").wait_for(timeout=START_SECONDS * 1e3)
     return page
 
 
@@ -170,7 +182,7 @@ def measure(seconds: float, visitors: int, connects: int, flags: tuple[str, ...]
 
     Returns:
         "visitors": for each "fps", frames presented a second, and "latency", camera to screen, its "p50" and
-        "p95" in milliseconds, with both for each minute; "memory": the server's in MiB, after each ten visits.
+        "p95" in milliseconds, with both for each minute; "memory": the server's, MiB, each ten visits.
 
     Raises:
         UsageError: without a Chromium.

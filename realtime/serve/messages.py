@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from realtime.effects import Effect, parse_effect
 from realtime.errors import UsageError
@@ -42,8 +42,10 @@ def read_look(text: object) -> Look:
         raise UsageError(f"a message is text of at most {LONGEST_LOOK} characters")
     content = _object(text, {"effects", "mirror", "split"})
     effects, mirror, split = content.get("effects", []), content.get("mirror", False), content.get("split", 0)
-    texts = effects if isinstance(effects, list) else [effects]
-    if len(texts) > MOST_EFFECTS or not all(_is_text(item, LONGEST_EFFECT) for item in texts):
+    texts = (
+        [item for item in effects if _is_text(item, LONGEST_EFFECT)] if isinstance(effects, list) else None
+    )
+    if texts is None or len(texts) < len(effects) or len(texts) > MOST_EFFECTS:
         raise UsageError(f"effects are a list of at most {MOST_EFFECTS} short texts")
     if not isinstance(mirror, bool):
         raise UsageError("mirror is true or false")
@@ -60,7 +62,7 @@ def read_offer(text: str) -> str:
     """
     content = _object(text, {"type", "sdp"})
     sdp = content.get("sdp")
-    if content.get("type") != "offer" or not isinstance(sdp, str) or not _is_text(sdp, LONGEST_OFFER):
+    if content.get("type") != "offer" or not _is_text(sdp, LONGEST_OFFER):
         raise UsageError('an offer is {"type": "offer", "sdp": "..."}')
     lines = sdp.splitlines()
     media = sorted(line.split(" ")[0] for line in lines if line.startswith("m="))
@@ -85,5 +87,5 @@ def _refuse(constant: str) -> Callable[[], None]:
     raise ValueError(constant)
 
 
-def _is_text(item: object, longest: int) -> bool:
+def _is_text(item: object, longest: int) -> TypeGuard[str]:
     return isinstance(item, str) and len(item) <= longest

@@ -17,6 +17,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamTrack
+from aiortc.sdp import SessionDescription
 
 from realtime.effects import Effect, Prepared
 from realtime.errors import RealtimeError, UsageError
@@ -75,6 +76,7 @@ class Visitor:
             UsageError: if the offer makes no sense.
         """
         try:
+            _check_bundle(SessionDescription.parse(sdp))
             await self._connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
             self._connection.addTrack(self._painted)
             for transceiver in self._connection.getTransceivers():
@@ -204,6 +206,20 @@ class _Steady:
             self._tracker.reset()
             self._before = now
         return self._tracker.update(frame)
+
+
+def _check_bundle(description: SessionDescription) -> None:
+    """Refuse all but one transport for everything, which is what browsers offer.
+
+    A bundle of something else leaves aiortc with sockets that it can't close.
+
+    Raises:
+        UsageError: on anything else.
+    """
+    parts = sorted(media.rtp.muxId for media in description.media)
+    bundles = [sorted(map(str, group.items)) for group in description.group if group.semantic == "BUNDLE"]
+    if "" in parts or len(set(parts)) != len(parts) or bundles != [parts]:
+        raise UsageError("an offer has all it offers in one bundle")
 
 
 def _codecs() -> list[RTCRtpCodecCapability]:

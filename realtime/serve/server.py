@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import ssl
@@ -26,6 +27,8 @@ PAGES = {f"/{path.name}": path for path in sorted(STATIC.iterdir()) if path.suff
 PAGES["/"] = PAGES["/index.html"]
 # aiortc begins at a third of it, which blurs 640x480, and adapts downwards where the network asks for it.
 FIRST_BITRATE = 1_500_000
+# After a visit, seconds.
+TIDY_SECONDS = 0.5
 
 
 class Server:
@@ -115,8 +118,13 @@ class Server:
             raise
         task = asyncio.create_task(visitor.stay())
         self._visitors[visitor] = task
-        task.add_done_callback(lambda _: self._visitors.pop(visitor))
+        task.add_done_callback(lambda _: self._forget(visitor))
         return web.json_response({"type": "answer", "sdp": answer})
+
+    def _forget(self, visitor: Visitor) -> None:
+        del self._visitors[visitor]
+        # A connection's objects refer to each other, and hold frames: left alone they are found late.
+        asyncio.get_running_loop().call_later(TIDY_SECONDS, gc.collect)
 
 
 def _tls(options: ServeOptions) -> ssl.SSLContext | None:

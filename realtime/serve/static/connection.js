@@ -1,6 +1,6 @@
 // The WebRTC connection: camera out, painted picture back, made again when it is lost.
 
-const PAUSES = [1, 2, 4, 8];
+const PAUSES = [1, 2, 4];
 // How long an interrupted connection may come back by itself.
 const LOST_MS = 3000;
 const GATHER_MS = 1000;
