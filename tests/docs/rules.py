@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from realtime.batch.__main__ import main as batch_main
 from realtime.config import RunConfig, split_output
 from realtime.sinks import CONTAINERS
 from realtime.sinks.image import IMAGE_SUFFIXES
@@ -106,7 +107,7 @@ def _provide(source: str, folder: Path) -> None:
 
 def parsers() -> Mapping[str, argparse.ArgumentParser]:
     """Return the parser of every command line of the project, by module."""
-    modules = ("engines", "training", "benchmarks", "realtime", "realtime.effects")
+    modules = ("engines", "training", "benchmarks", "realtime", "realtime.batch", "realtime.effects")
     found = {name: importlib.import_module(f"{name}.__main__")._parser() for name in modules}
     return {"run_webcam": run_webcam_parser(), **found}
 
@@ -116,10 +117,19 @@ def _module(name: str, arguments: Sequence[str], folder: Path) -> str:
         return "read"
     parser = parsers().get(name)
     assert parser is not None, f"python -m {name}: no such tool"
-    parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    if name == "realtime.batch" and not args.ray:
+        return _batch(args, arguments, folder)
     if (name, *arguments[:1]) not in QUICK:
         return "read"
     assert importlib.import_module(f"{name}.__main__").main(list(arguments)) == 0
+    return "run"
+
+
+def _batch(args: argparse.Namespace, arguments: Sequence[str], folder: Path) -> str:
+    _provide("clips", folder)
+    assert batch_main([*arguments, "--max-frames", "4"]) == 0
+    assert (args.output_dir / "report.csv").exists()
     return "run"
 
 
