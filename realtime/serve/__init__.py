@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from engines import Engine
 from realtime.detection import FaceDetector
 from realtime.errors import UsageError
+from realtime.serve.memory import share_arenas
 from realtime.serve.options import ServeOptions
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def serve(options: ServeOptions, config: RunConfig, load: Callable[[], Engine]) 
         from realtime.serve.server import run_server
     except ImportError as error:
         raise UsageError(f"--serve needs aiortc and aiohttp ({error}): pip install '.[serve]'") from None
+    share_arenas()
     detector = partial(FaceDetector, max_faces=config.max_faces)
     room = Room(
         load(), detector, config.parsed_effects, options.max_visitors, config.detect_every, config.smooth
