@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test setup lint format clean
+.PHONY: help demo test setup bench lint format clean
 
 help:
 	@echo "make demo    set up and run the demo: writes demo.mp4 and demo.png"
 	@echo "make test    set up and run every check"
+	@echo "make bench   measure for three minutes and refresh docs/benchmarks.md (after make test)"
 	@echo "make lint    ruff, mypy and import-linter alone (after make test)"
 	@echo "make format  let ruff rewrite the code (after make test)"
 	@echo "make clean   remove what the above made"
@@ -37,6 +38,10 @@ demo: $(VENV)/.demo
 test: setup lint
 	$(BIN)/python -m pytest
 
+# BENCH='--clip FILE --landmarker FILE --landmarks-data DIR --data DIR' measures what needs them, too.
+bench:
+	$(BIN)/python -m benchmarks all --quick --docs docs/benchmarks.md --json benchmarks.json $(BENCH)
+
 lint:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -48,4 +53,4 @@ format:
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) demo.mp4 demo.png .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
+	rm -rf $(VENV) demo.mp4 demo.png benchmarks.json .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

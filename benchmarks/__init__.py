@@ -1,1 +1,1 @@
-"""Benchmarks: engines and pipeline, measured beside each other in one run."""
+"""Benchmarks: engines, pipeline, accuracy and peers, measured beside each other in one run."""

@@ -1,168 +1,159 @@
-"""Command line of the benchmarks: `python -m benchmarks engine|pipeline|effects|browser|shapes`."""
+"""Command line of the benchmarks; docs/benchmarks.md says how each of them measures."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
-import json
 import sys
-import tempfile
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-import cv2
-import numpy as np
-
-from benchmarks.effects import effect_costs, table, write_json
-from benchmarks.statistics import Summary, interleave
-from engines import BACKENDS, EngineError, EngineUnavailable, load_engine
-from engines.loader import available_cores
-from realtime.app import run
-from realtime.config import RunConfig
-from realtime.errors import RealtimeError, tell
-from realtime.frames import Frame, RenderedFrame
-from realtime.pipeline import Pipeline, Stage
-from realtime.sinks import open_output
-from realtime.sinks.sink import check_writable, write_text
-from realtime.sources import open_source
+from benchmarks import (
+    accuracy,
+    browser,
+    effects,
+    engines,
+    glass,
+    growth,
+    peers,
+    pipeline,
+    regression,
+    shapes,
+    suite,
+)
+from benchmarks.machine import describe_machine, load, machine_lines
+from benchmarks.plots import require_plots, write_plots
+from benchmarks.report import Result, read_json, table, write_csv, write_json
+from engines import EngineError
+from realtime.errors import RealtimeError, UsageError, tell
+from realtime.sinks.sink import check_writable
 from stn_icnn.checkpoint import CheckpointError
 
-EFFECTS = ("lips", "hair", "skin")
+COMMANDS: dict[str, ModuleType] = {
+    "engine": engines,
+    "pipeline": pipeline,
+    "growth": growth,
+    "effects": effects,
+    "peers": peers,
+    "glass": glass,
+    "browser": browser,
+    "accuracy": accuracy,
+    "shapes": shapes,
+}
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    engine = commands.add_parser("engine", help="time the engines, crop to probabilities")
-    engine.add_argument("--weights", type=Path, default=None, help="default: the shipped ones")
-    engine.add_argument("--batch", type=int, default=1, help="faces at once (default 1)")
-    engine.add_argument("--rounds", type=int, default=50, help="timed rounds (default 50)")
-    pipeline = commands.add_parser(
-        "pipeline", help="time file to file with lips, hair and skin, beside plain decoding and encoding"
+    for name, module in COMMANDS.items():
+        command = commands.add_parser(name, help=module.HELP)
+        module.configure(command)
+        _add_common(command, many_threads=name == "engine")
+        command.add_argument(
+            "--rounds", type=_count, default=module.ROUNDS, help=f"timed rounds (default {module.ROUNDS})"
+        )
+    everything = commands.add_parser("all", help=suite.HELP)
+    suite.configure(everything)
+    _add_common(everything)
+    compare = commands.add_parser(
+        "compare", help="compare two --json files by their ratios; exit code 1 where the new one is slower"
     )
-    pipeline.add_argument("--source", default="demo", help="a video file or demo (default)")
-    pipeline.add_argument("--max-frames", type=int, default=150, help="frames a run (default 150)")
-    pipeline.add_argument("--rounds", type=int, default=3, help="timed rounds (default 3)")
-    effects = commands.add_parser(
-        "effects", help="time each effect on a face of 400 pixels, beside a Gaussian blur of the frame"
+    compare.add_argument("old", type=Path)
+    compare.add_argument("new", type=Path)
+    compare.add_argument(
+        "--tolerance",
+        type=float,
+        default=regression.TOLERANCE,
+        help=f"share by which a ratio may grow (default {regression.TOLERANCE})",
     )
-    effects.add_argument("--rounds", type=int, default=50, help="timed rounds (default 50)")
-    effects.add_argument("--json", type=Path, metavar="FILE", help="write the figures, too")
-    shapes = commands.add_parser("shapes", help="accuracy beside time and size of trained networks")
-    shapes.add_argument("weights", nargs="+", type=Path, help="the others are compared with the first")
-    shapes.add_argument("--rounds", type=int, default=30, help="timed rounds (default 30)")
-    browser = commands.add_parser(
-        "browser", help="the browser page in a Chromium with a made camera: frame rate, latency, memory"
-    )
-    browser.add_argument("--seconds", type=float, default=30.0, help="measured (default 30)")
-    browser.add_argument("--visitors", type=int, default=1, help="pages at once (default 1)")
-    browser.add_argument("--connects", type=int, default=0, help="visits to watch memory over (default 0)")
-    browser.add_argument("--preset", default="evening", help="effects painted (default: evening)")
-    browser.add_argument("--json", type=Path, metavar="FILE", help="write the figures, too")
-    for command in (engine, pipeline, effects, shapes):
-        command.add_argument("--threads", type=int, default=None, help="CPU threads (default: one a core)")
     return parser
 
 
-def _engine(args: argparse.Namespace) -> None:
-    candidates: dict[str, Callable[[], object]] = {}
-    rng = np.random.default_rng(0)
-    for name in ("eager", *(name for name in BACKENDS if name != "eager")):
+def _add_common(command: argparse.ArgumentParser, many_threads: bool = False) -> None:
+    several: dict[str, Any] = {"nargs": "+"} if many_threads else {}
+    command.add_argument(
+        "--threads",
+        type=_count,
+        metavar="N",
+        help="CPU threads of the engine (default: one a core)",
+        **several,
+    )
+    command.add_argument(
+        "--json", type=Path, metavar="FILE", help="write every round, for `compare` and plots"
+    )
+    command.add_argument("--csv", type=Path, metavar="FILE", help="write the table")
+    command.add_argument("--plots", type=Path, metavar="DIR", help="write PNG plots")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 is needed, not {text!r}")
+    return int(text)
+
+
+def _measure(args: argparse.Namespace) -> None:
+    """Run one command or all of them, and put out what was found."""
+    for path in (args.json, args.csv):
+        if path is not None:
+            check_writable(path)
+    if args.plots is not None or getattr(args, "docs", None) is not None:
+        require_plots()
+    machine = describe_machine()
+    print("\n".join(machine_lines(machine)), flush=True)
+    results = []
+    for result in _results(args):
+        results.append(result)
+        print(f"\n{table(result)}", flush=True)
+    machine["load_at_end"] = load()
+    _put_out(args, results, machine)
+
+
+def _results(args: argparse.Namespace) -> Any:
+    if args.command != "all":
+        yield COMMANDS[args.command].run(args)
+        return
+    parser = build_parser()
+    for arguments in suite.command_lines(args):
+        single = parser.parse_args(arguments)
         try:
-            engine, line = load_engine(name, args.weights, args.threads)
-        except EngineUnavailable as error:
-            print(f"{name}: not measured: {error}")
-            continue
-        print(line)
-        side = engine.spec.input_size
-        crops = rng.integers(0, 256, (args.batch, side, side, 3), dtype=np.uint8)
-        candidates[name] = partial(engine.infer, crops)
-    _print(interleave(candidates, args.rounds, warm_up=5), 1, "ms a call")
+            yield COMMANDS[single.command].run(single)
+        except (RealtimeError, EngineError, ImportError) as error:
+            # One that can't run here must not lose the others.
+            print(f"\n{single.command}: not measured: {error}", flush=True)
+            yield Result(single.command, {}, [], [f"not measured: {error}"])
 
 
-def _pipeline(args: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        config = RunConfig(
-            source=args.source,
-            effects=EFFECTS,
-            output=Path(folder) / "out.mp4",
-            max_frames=args.max_frames,
-            threads=args.threads,
-        )
-        candidates = {
-            "decode + encode": partial(_copy, args.source, Path(folder) / "copy.mp4", args.max_frames),
-            "whole pipeline": partial(_quietly, config),
-        }
-        summaries = interleave(candidates, args.rounds, warm_up=1)
-    _print(summaries, args.max_frames, "ms a frame")
-    for name, summary in summaries.items():
-        print(f"{name:16s} {args.max_frames / summary.median:6.1f} fps (start-up included)")
-
-
-def _effects(args: argparse.Namespace) -> None:
+def _put_out(args: argparse.Namespace, results: Sequence[Result], machine: dict[str, Any]) -> None:
     if args.json is not None:
-        check_writable(args.json)
-    cv2.setNumThreads(args.threads or 1)
-    costs = effect_costs(args.rounds)
-    print(table(costs))
-    if args.json is not None:
-        write_json(costs, args.json)
+        write_json(results, machine, args.json)
+    if args.csv is not None:
+        write_csv(results, args.csv)
+    if args.plots is not None:
+        for path in write_plots(results, args.plots):
+            print(f"wrote {path}")
+    if getattr(args, "docs", None) is not None:
+        suite.publish(results, machine, args.docs)
+        print(f"wrote {args.docs}")
 
 
-def _browser(args: argparse.Namespace) -> None:
-    # Here, as its browser is needed by nothing else.
-    from benchmarks.browser import measure, table
-
-    if args.json is not None:
-        check_writable(args.json)
-    results = measure(args.seconds, args.visitors, args.connects, ("--preset", args.preset))
-    print(table(results))
-    if args.json is not None:
-        write_text(args.json, json.dumps(results, indent=1) + "\n")
-
-
-def _shapes(args: argparse.Namespace) -> None:
-    # Here, so that the other benchmarks run without torch.
-    from benchmarks.shapes import compare_shapes, markdown
-
-    threads = args.threads or available_cores()
-    with tempfile.TemporaryDirectory() as folder:
-        print(markdown(compare_shapes(args.weights, args.rounds, threads, Path(folder))))
-
-
-def _copy(source: str, output: Path, frames: int) -> None:
-    opened = open_source(source)
-
-    def wrap(frame: Frame) -> RenderedFrame:
-        return RenderedFrame(frame, frame.image)
-
-    Pipeline(opened, [Stage("copy", wrap)], [open_output(output, opened.info)], frames).run()
-
-
-def _quietly(config: RunConfig) -> None:
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as errors:
-        code = run(config)
-    if code != 0:
-        raise RealtimeError(errors.getvalue().strip())
-
-
-def _print(summaries: dict[str, Summary], units: int, unit: str) -> None:
-    print(f"{'':16s} {'median':>8s} {'p95':>8s} {unit}; ratio to the first (quartiles)")
-    for name, summary in summaries.items():
-        scale = 1e3 / units
-        ratio = f"{summary.ratio:.2f} ({summary.low:.2f} to {summary.high:.2f})"
-        print(f"{name:16s} {summary.median * scale:8.1f} {summary.p95 * scale:8.1f} {ratio}")
+def _compare(args: argparse.Namespace) -> int:
+    (_, old), (_, new) = read_json(args.old), read_json(args.new)
+    found = regression.changes(old, new, args.tolerance)
+    print(regression.table(found))
+    return 1 if any(change.slower for change in found) else 0
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; return the exit code (2 usage, 1 other errors)."""
-    args = _parser().parse_args(argv)
+    """Run the command line; return the exit code (2 usage, 1 other errors or slower)."""
+    args = build_parser().parse_args(argv)
     try:
-        commands = {"engine": _engine, "pipeline": _pipeline, "effects": _effects, "browser": _browser}
-        commands["shapes"] = _shapes
-        commands[args.command](args)
+        if args.command == "compare":
+            return _compare(args)
+        _measure(args)
+    except UsageError as error:
+        return tell(error)
     except (RealtimeError, EngineError, CheckpointError, ImportError) as error:
         return tell(error)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from benchmarks.report import Result, Row
 from realtime.errors import RealtimeError, UsageError
 from realtime.frames import Image
 from realtime.sources.demo import demo_portrait
@@ -24,6 +26,8 @@ from realtime.sources.demo import demo_portrait
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+HELP = "the browser page in a Chromium with a made camera: frame rate, latency, memory"
+ROUNDS = 1
 ROOT = Path(__file__).parents[1]
 WIDTH, HEIGHT, CODE_HEIGHT, BITS = 640, 480, 32, 8
 # Every number once: 8.5 s at the 30 fps that Chromium plays such a file at.
@@ -241,17 +245,37 @@ def _figures(rows: list[tuple[float, float | None]]) -> dict[str, Any]:
     return {"fps": round(fps, 1), "latency": {"p50": round(float(p50), 1), "p95": round(float(p95), 1)}}
 
 
-def table(results: dict[str, Any]) -> str:
-    """Return what was measured as lines."""
-    lines = [f"{'':12s} {'fps':>6s} {'p50 ms':>8s} {'p95 ms':>8s}   camera to screen; the page itself says"]
-    for number, visitor in enumerate(results["visitors"], 1):
-        lines.append(f"{f'visitor {number}':12s} {_row(visitor)}   {visitor['shown']}")
-        if len(visitor["minutes"]) > 1:
-            lines += [f"{f'  minute {n}':12s} {_row(part)}" for n, part in enumerate(visitor["minutes"], 1)]
-    memory = ", ".join(f"{value:.0f}" for value in results["memory"])
-    return "\n".join([*lines, f"memory of the server, MiB, at first and after each ten visits: {memory}"])
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's own flags."""
+    parser.add_argument("--seconds", type=float, default=30.0, help="timed seconds of a run (default 30)")
+    parser.add_argument("--visitors", type=int, default=1, help="pages at once (default 1)")
+    parser.add_argument("--connects", type=int, default=0, help="visits to watch memory over (default 0)")
+    parser.add_argument("--preset", default="evening", help="effects painted (default: evening)")
 
 
-def _row(figures: dict[str, Any]) -> str:
+def run(args: argparse.Namespace) -> Result:
+    """Run it; see `measure`."""
+    flags = ["--preset", args.preset, *(["--threads", str(args.threads)] if args.threads else [])]
+    rows = []
+    for turn in range(1, args.rounds + 1):
+        results = measure(args.seconds, args.visitors, args.connects, tuple(flags))
+        group = f"run {turn}, {args.visitors} at once"
+        for number, visitor in enumerate(results["visitors"], 1):
+            rows.append(_row(group, f"visitor {number}", visitor))
+            parts = enumerate(visitor["minutes"], 1) if len(visitor["minutes"]) > 1 else ()
+            rows += [_row(group, f"visitor {number}, minute {minute}", part) for minute, part in parts]
+        rows += [
+            Row(group, f"memory after {10 * tens} visits", figures={"server_mib": round(value)})
+            for tens, value in enumerate(results["memory"])
+        ]
+    settings = {"seconds": args.seconds, "visitors": args.visitors, "preset": args.preset}
+    return Result(
+        "browser", settings, rows, ["camera to screen, by numbered frames, on the page's one clock"]
+    )
+
+
+def _row(group: str, name: str, figures: dict[str, Any]) -> Row:
     latency = figures["latency"]
-    return f"{figures['fps']:6.1f} {latency['p50']:8.1f} {latency['p95']:8.1f}"
+    return Row(
+        group, name, figures={"fps": figures["fps"], "p50_ms": latency["p50"], "p95_ms": latency["p95"]}
+    )

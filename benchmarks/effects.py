@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
+import argparse
 from collections.abc import Callable
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
-from benchmarks.statistics import Summary, interleave
+from benchmarks.report import Result, compared
+from benchmarks.statistics import Measured, interleave
 from realtime.effects import EFFECTS, Effect, parse_effect
 from realtime.frames import Image, ParsedFace
 from realtime.parser import FaceParser
-from realtime.sinks.sink import temporary_name
 from realtime.sources.demo import DEMO_SIZE, demo_portrait
 
 BASELINE = "GaussianBlur"
@@ -24,9 +20,26 @@ SIGMA = 7.0
 # Height of the detector's box in pixels of the frame.
 FACE_HEIGHT = 400.0
 MAKE_UP = ("skin", "blush", "eyes", "brows", "lips")
+HELP = "time each effect on a face of 400 pixels, beside a Gaussian blur of the frame"
+ROUNDS = 50
 
 
-def effect_costs(rounds: int) -> dict[str, Summary]:
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's own flags: none."""
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Run it; see the docstring of the module."""
+    threads = args.threads or 1
+    cv2.setNumThreads(threads)
+    rows = compared("1280x720, a face of 400 pixels", effect_costs(args.rounds))
+    notes = [
+        f"{BASELINE} is of the whole frame, sigma {SIGMA:g}; OpenCV: {threads} threads (the pipeline: 1)"
+    ]
+    return Result("effects", {"threads": threads, "rounds": args.rounds}, rows, notes)
+
+
+def effect_costs(rounds: int) -> dict[str, Measured]:
     """Time every effect with its defaults, and the make-up of five together.
 
     Args:
@@ -71,22 +84,3 @@ def face_of_400_pixels() -> tuple[Image, list[ParsedFace]]:
         )
         image = np.asarray(frame, np.uint8)
         return image, parser.parse(image)
-
-
-def table(costs: dict[str, Summary]) -> str:
-    """Return the costs as lines: milliseconds and the ratio to the baseline."""
-    lines = [
-        f"{'':14s} {'median ms':>9s} {'p95':>7s} {'ratio':>6s} (quartiles); {BASELINE} is sigma {SIGMA:g}"
-    ]
-    for name, cost in costs.items():
-        ratio = f"{cost.ratio:6.2f} ({cost.low:.2f} to {cost.high:.2f})"
-        lines.append(f"{name:14s} {cost.median * 1e3:9.2f} {cost.p95 * 1e3:7.2f} {ratio}")
-    return "\n".join(lines)
-
-
-def write_json(costs: dict[str, Summary], path: Path) -> None:
-    """Write the costs, in seconds, with the baseline's name."""
-    content: dict[str, Any] = {"baseline": BASELINE, "seconds": {k: asdict(v) for k, v in costs.items()}}
-    temporary = temporary_name(path)
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(temporary, path)

@@ -2,44 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import argparse
+import tempfile
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.report import Figure, Result, Row, compared
 from benchmarks.statistics import interleave
 from engines.engine import EngineOptions
 from engines.export import copy_checkpoint, release_openvino
+from engines.loader import available_cores
 from engines.openvino import OpenVinoEngine
 from stn_icnn.checkpoint import load_network, read_checkpoint
-from training.evaluate import count_macs
+
+if TYPE_CHECKING:
+    from stn_icnn.network import STNiCNN
 
 
-@dataclass(frozen=True)
-class ShapeRow:
-    """One network.
-
-    Attributes:
-        name: folder and name of its weights.
-        parameters: count.
-        macs: multiply-accumulates of a face.
-        seconds: median of one face, OpenVINO fp32.
-        ratio: median of its time over the first network's of the same round.
-        mean_f1, overall: as its manifest has them (of the split it was validated on), or None.
-    """
-
-    name: str
-    parameters: int
-    macs: int
-    seconds: float
-    ratio: float
-    mean_f1: float | None
-    overall: float | None
+HELP = "accuracy beside time and size of trained networks"
+ROUNDS = 30
+WARM_UP = 5
 
 
-def compare_shapes(weights: Sequence[Path], rounds: int, threads: int, scratch: Path) -> list[ShapeRow]:
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's own flags."""
+    parser.add_argument("weights", nargs="+", type=Path, help="the others are compared with the first")
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Run it; see the docstring of the module."""
+    threads = args.threads or available_cores()
+    with tempfile.TemporaryDirectory() as folder:
+        rows = compare_shapes(args.weights, args.rounds, threads, Path(folder))
+    return Result("shapes", {"threads": threads, "rounds": args.rounds}, rows)
+
+
+def compare_shapes(weights: Sequence[Path], rounds: int, threads: int, scratch: Path) -> list[Row]:
     """Compile every network to OpenVINO fp32 and time one face, the networks in turns.
 
     Args:
@@ -52,44 +54,28 @@ def compare_shapes(weights: Sequence[Path], rounds: int, threads: int, scratch: 
         CheckpointError: if weights are damaged.
         EngineError: if a network can't be compiled.
     """
-    engines, rows = {}, {}
+    calls, figures = {}, {}
+    rng = np.random.default_rng(0)
     for index, path in enumerate(weights):
         checkpoint = read_checkpoint(path)
         network = load_network(checkpoint)
         name = f"{path.parent.name}/{path.stem}"
-        parameters = sum(p.numel() for p in network.parameters())
-        rows[name] = (parameters, count_macs(network), checkpoint.metrics)
+        figures[name] = _size(network, checkpoint.metrics)
         copied = copy_checkpoint(checkpoint, scratch / str(index), half=False)
-        engines[name] = OpenVinoEngine(release_openvino(copied)[0], EngineOptions(threads, "fp32"))
-    rng = np.random.default_rng(0)
-    calls = {}
-    for name, engine in engines.items():
+        engine = OpenVinoEngine(release_openvino(copied)[0], EngineOptions(threads, "fp32"))
         side = engine.spec.input_size
         calls[name] = partial(engine.infer, rng.integers(0, 256, (1, side, side, 3), dtype=np.uint8))
-    summaries = interleave(calls, rounds, warm_up=5)
-    return [
-        ShapeRow(
-            name,
-            parameters,
-            macs,
-            summaries[name].median,
-            summaries[name].ratio,
-            metrics.get("mean_f1_19"),
-            metrics.get("paper_overall_f1"),
-        )
-        for name, (parameters, macs, metrics) in rows.items()
-    ]
+    return compared("one face, OpenVINO fp32", interleave(calls, rounds, WARM_UP), figures)
 
 
-def markdown(rows: Sequence[ShapeRow]) -> str:
-    """Return the rows as a Markdown table."""
-    lines = [
-        "| network | parameters | GMAC | ms | ratio | mean F1 | overall F1 |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        size = f"{row.parameters / 1e6:.2f} M | {row.macs / 1e9:.2f}"
-        time = f"{row.seconds * 1e3:.1f} | {row.ratio:.2f}"
-        score = " | ".join("" if value is None else f"{value:.3f}" for value in (row.mean_f1, row.overall))
-        lines.append(f"| {row.name} | {size} | {time} | {score} |")
-    return "\n".join(lines)
+def _size(network: STNiCNN, metrics: Mapping[str, Any]) -> dict[str, Figure]:
+    """Return counts, and the scores that the manifest has, of the split it was validated on."""
+    # Here, so that the other benchmarks run without torch.
+    from training.evaluate import count_macs
+
+    return {
+        "parameters_m": round(sum(p.numel() for p in network.parameters()) / 1e6, 3),
+        "gmac": round(count_macs(network) / 1e9, 3),
+        "mean_f1": metrics.get("mean_f1_19"),
+        "overall_f1": metrics.get("paper_overall_f1"),
+    }

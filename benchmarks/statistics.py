@@ -3,52 +3,95 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+RESAMPLES = 1000
+CONFIDENCE = 0.95
+PERCENTILES = (50, 90, 95, 99)
+
 
 @dataclass(frozen=True)
-class Summary:
-    """Times of one candidate in seconds.
+class Measured:
+    """What one candidate took.
 
     Attributes:
-        median, p95: of its rounds.
-        ratio: median of the rounds' ratios to the first candidate's time in the same round.
-        low, high: quartiles of those ratios.
+        seconds: of each call.
+        ratios: of each round, to the baseline's time in the same round; 1 for the baseline itself.
     """
 
-    median: float
-    p95: float
-    ratio: float
-    low: float
-    high: float
+    seconds: tuple[float, ...]
+    ratios: tuple[float, ...] = ()
+
+    def percentile(self, percent: float) -> float:
+        """Return a percentile of the calls, seconds, linear between neighbours as numpy's."""
+        return float(np.percentile(self.seconds, percent))
+
+    @property
+    def median(self) -> float:
+        """Return the median call, seconds."""
+        return self.percentile(50)
+
+    @property
+    def mean(self) -> float:
+        """Return the mean call, seconds."""
+        return float(np.mean(self.seconds))
+
+    @property
+    def ratio(self) -> float | None:
+        """Return the median of the rounds' ratios; None where nothing was compared."""
+        return float(np.median(self.ratios)) if self.ratios else None
+
+    def ratio_interval(self) -> tuple[float, float]:
+        """Return the confidence interval of `ratio`."""
+        low, high = np.percentile(resampled_medians(self.ratios), _tails(CONFIDENCE))
+        return float(low), float(high)
 
 
 def interleave(
-    candidates: Mapping[str, Callable[[], object]], rounds: int, warm_up: int
-) -> dict[str, Summary]:
-    """Time candidates in turns, A B C A B C, and summarise them.
+    candidates: Mapping[str, Callable[[], object]], rounds: int, warm_up: int, block: int = 1
+) -> dict[str, Measured]:
+    """Time candidates in turns, A B C A B C.
 
     Args:
         candidates: by name; the first is the baseline of the ratios.
-        rounds: timed rounds.
-        warm_up: rounds before those, not timed.
+        rounds: timed rounds, each with one ratio.
+        warm_up: calls of each before those, not timed.
+        block: calls of each in a round, still in turns. A ratio is then of the sums, so that work which is
+            not done at every call counts with its share.
     """
     times: dict[str, list[float]] = {name: [] for name in candidates}
-    for turn in range(warm_up + rounds):
+    for turn in range(warm_up + rounds * block):
         for name, run in candidates.items():
             begun = time.perf_counter()
             run()
             if turn >= warm_up:
                 times[name].append(time.perf_counter() - begun)
-    baseline = np.array(next(iter(times.values())))
-    return {name: _summary(np.array(measured), baseline) for name, measured in times.items()}
+    return compare(times, block)
 
 
-def _summary(measured: np.ndarray, baseline: np.ndarray) -> Summary:
-    ratios = measured / baseline
-    low, middle, high = np.percentile(ratios, [25, 50, 75])
-    median, p95 = np.percentile(measured, [50, 95])
-    return Summary(float(median), float(p95), float(middle), float(low), float(high))
+def compare(times: Mapping[str, Sequence[float]], block: int = 1) -> dict[str, Measured]:
+    """Return candidates' times with their ratios to the first's.
+
+    Args:
+        times: seconds of each call by name, as many of each, in the order in which they were made.
+        block: calls of a round.
+    """
+    sums = {name: np.reshape(measured, (-1, block)).sum(axis=1) for name, measured in times.items()}
+    baseline = next(iter(sums.values()))
+    return {
+        name: Measured(tuple(times[name]), tuple((total / baseline).tolist())) for name, total in sums.items()
+    }
+
+
+def resampled_medians(values: Sequence[float], seed: int = 0) -> np.ndarray:
+    """Return medians of drawings with replacement (bootstrap), (RESAMPLES,)."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(0, len(values), (RESAMPLES, len(values)))
+    return np.asarray(np.median(np.asarray(values)[drawn], axis=1))
+
+
+def _tails(confidence: float) -> tuple[float, float]:
+    return 50.0 * (1.0 - confidence), 50.0 * (1.0 + confidence)

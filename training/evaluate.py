@@ -130,17 +130,18 @@ def evaluate_points(weights: Path, root: Path, precision: str = "auto") -> dict[
         for path in tqdm(paths, desc=root.name, leave=False):
             image = read_image(root / "images" / f"{path.stem}.jpg")
             points = read_points(path)
-            face = _face_meant(parser.parse(image), points)
+            face = face_meant(parser.parse(image), points)
             if face is None:
                 rows.append((0.0, 0.0, 0.0, 0.0))
                 continue
-            rows.append((1.0, *_overlaps(face.label_map(), outline_masks(points, image.shape[:2]))))
+            rows.append((1.0, *overlaps(face.label_map(), outline_masks(points, image.shape[:2]))))
     found, lips, mouth, eyes = np.mean(rows, axis=0).tolist()
     shares = {"lips_iou": lips, "mouth_iou": mouth, "eyes_iou": eyes}
     return {"faces": len(paths), "found": round(found * len(paths)), **shares}
 
 
-def _face_meant(faces: list[ParsedFace], points: npt.NDArray[np.float64]) -> ParsedFace | None:
+def face_meant(faces: list[ParsedFace], points: npt.NDArray[np.float64]) -> ParsedFace | None:
+    """Return the face whose eyes lie nearest to the points' (68, 2), or None where none is near them."""
     right, left = points[36:42].mean(axis=0), points[42:48].mean(axis=0)
     reach = 0.5 * float(np.hypot(*(left - right)))
 
@@ -152,9 +153,15 @@ def _face_meant(faces: list[ParsedFace], points: npt.NDArray[np.float64]) -> Par
     return nearest if nearest is not None and distance(nearest) <= reach else None
 
 
-def _overlaps(
+def overlaps(
     label: npt.NDArray[np.uint8], outlines: dict[str, npt.NDArray[np.bool_]]
 ) -> tuple[float, float, float]:
+    """Return the intersection over union, 0 to 1, of lips, the whole mouth, and the eyes' mean.
+
+    Args:
+        label: (H, W) uint8 label map of one face.
+        outlines: its true masks, of `training.label.outline_masks`.
+    """
     lips, mouth = [CLASS_ID["u_lip"], CLASS_ID["l_lip"]], CLASS_ID["mouth"]
 
     def iou(ids: list[int], truth: npt.NDArray[np.bool_]) -> float:

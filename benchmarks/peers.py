@@ -1,0 +1,134 @@
+"""What others would use instead, in the same run: FaceLandmarker, a segmenter, BiSeNet, config `paper`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from benchmarks.agreement import agreement
+from benchmarks.clips import clip_frames, to_and_fro
+from benchmarks.landmarker import Landmarker
+from benchmarks.machine import held_on_cores
+from benchmarks.networks import bisenet, paper
+from benchmarks.report import Result, Row, compared
+from benchmarks.statistics import interleave
+from engines import EngineError, load_engine
+from engines.loader import available_cores
+from realtime.detection import FaceDetector
+from realtime.errors import ModelError
+from realtime.frames import Image
+from realtime.segmentation import PersonSegmenter
+from realtime.tracking import FaceTracker
+
+HELP = "beside FaceLandmarker, a person segmenter, BiSeNet-ResNet18 and the paper's network"
+ROUNDS = 10
+# Frames of a round: our detector searches every thirtieth at the least, which must count with its share.
+BLOCK = 30
+WARM_UP = 5
+CLIP_FRAMES = 120
+
+Calls = dict[str, Callable[[], object]]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's own flags."""
+    parser.add_argument("--clip", help="a video with one face; default: the demo's portrait, moving")
+    parser.add_argument("--landmarker", type=Path, metavar="FILE", help="MediaPipe's face_landmarker.task")
+    parser.add_argument(
+        "--landmarks-data", type=Path, metavar="DIR", help="images/ and points/ of 68: agreement, too"
+    )
+    parser.add_argument("--most", type=int, default=None, help="photos of --landmarks-data at most")
+    parser.add_argument(
+        "--network-rounds", type=int, default=30, help="rounds of the networks alone (default 30)"
+    )
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Run it; see the docstring of the module."""
+    cv2.setNumThreads(1)
+    threads = args.threads or available_cores()
+    notes: list[str] = []
+    # MediaPipe takes no number of threads: the same cores for all is the one setting that binds both.
+    with held_on_cores(threads):
+        rows = _frames(args, threads, notes)
+        rows += _networks(args.network_rounds, threads, notes)
+    if args.landmarks_data is not None:
+        rows += agreement(args.landmarks_data, args.landmarker, args.most, threads, notes)
+    notes.append(
+        f"threads: the process is held on {threads} cores; OpenVINO gets {threads} threads for ours, BiSeNet "
+        "and paper alike; MediaPipe has no setting and chooses by itself within those cores; OpenCV 1"
+    )
+    notes.append("BiSeNet and paper: random weights (int8 ranges from random pixels), for time alone")
+    settings = {
+        "threads": threads,
+        "rounds": args.rounds,
+        "block": BLOCK,
+        "clip": Path(args.clip or "demo").name,
+    }
+    return Result("peers", settings, rows, notes)
+
+
+def _frames(args: argparse.Namespace, threads: int, notes: list[str]) -> list[Row]:
+    """Compare what a frame takes, from the picture to masks or points, frame by frame in turns."""
+    images = clip_frames(args.clip, CLIP_FRAMES)
+    height, width = images[0].shape[:2]
+    with ExitStack() as undo:
+        calls: Calls = {"ours": _ours(images, threads, notes, undo)}
+        for add in (_add_landmarker, _add_segmenter):
+            try:
+                add(calls, images, args.landmarker, undo)
+            except ModelError as error:
+                notes.append(str(error))
+        # FaceLandmarker is what is compared with; where it is missing, ours is.
+        order = sorted(calls, key=lambda name: name != "FaceLandmarker")
+        measured = interleave({name: calls[name] for name in order}, args.rounds, WARM_UP, BLOCK)
+    return compared(f"a frame of {width}x{height}, one face", measured)
+
+
+def _ours(images: Sequence[Image], threads: int, notes: list[str], undo: ExitStack) -> Callable[[], object]:
+    """Return detect, follow, align, parse: `FaceTracker` for one face."""
+    engine, line = load_engine(threads=threads, max_batch=1)
+    notes.append(f"ours: detect, follow, align, parse; {line}")
+    undo.callback(engine.close)
+    detector = undo.enter_context(closing(FaceDetector(max_faces=1)))
+    tracker, frames = FaceTracker(detector, engine), to_and_fro(images)
+    return lambda: tracker.update(next(frames))
+
+
+def _add_landmarker(calls: Calls, images: Sequence[Image], model: Path | None, undo: ExitStack) -> None:
+    landmarker = undo.enter_context(Landmarker(model, video=True))
+    frames = to_and_fro(images)
+    calls["FaceLandmarker"] = lambda: landmarker.find(next(frames).image)
+
+
+def _add_segmenter(calls: Calls, images: Sequence[Image], model: Path | None, undo: ExitStack) -> None:
+    segmenter = undo.enter_context(closing(PersonSegmenter()))
+    frames = to_and_fro(images)
+    calls["selfie segmenter"] = lambda: segmenter.segment(next(frames).image)
+
+
+def _networks(rounds: int, threads: int, notes: list[str]) -> list[Row]:
+    """Compare the networks alone, one face, all by OpenVINO."""
+    rng = np.random.default_rng(0)
+
+    def pixels(side: int) -> Image:
+        return rng.integers(0, 256, (1, side, side, 3), np.uint8)
+
+    calls: Calls = {}
+    for precision in ("int8", "fp32"):
+        engine, _ = load_engine("openvino", None, threads, precision, max_batch=1)
+        calls[f"ours {precision}"] = partial(engine.infer, pixels(engine.spec.input_size))
+    try:
+        infer, side = paper(threads)
+        calls["paper fp32"] = partial(infer, pixels(side))
+        calls["BiSeNet-ResNet18 512 fp32"] = partial(bisenet(False, threads), pixels(512))
+        calls["BiSeNet-ResNet18 512 int8"] = partial(bisenet(True, threads), pixels(512))
+    except EngineError as error:
+        notes.append(f"not measured: {error}")
+    return compared("networks alone, one face, OpenVINO", interleave(calls, rounds, 3))
