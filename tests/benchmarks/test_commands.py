@@ -62,7 +62,7 @@ def test_engines_are_timed_with_starts(tmp_path: Path) -> None:
 
 
 def test_engines_take_turns_beside_eager(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["engine", "--rounds", "2", "--batch", "2", "--threads", "1", "2", "--no-start"]
+    arguments = ["engine", "--rounds", "2", "--batch", "2", "--threads", "1", "2", "--starts"]
     assert main([*arguments, "--backends", "eager", "openvino", "tensorrt"]) == 0
     text = capsys.readouterr().out
     for threads in ("1 thread", "2 threads"):
