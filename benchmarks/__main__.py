@@ -43,7 +43,7 @@ COMMANDS: dict[str, ModuleType] = {
 }
 
 
-def build_parser() -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -114,7 +114,7 @@ def _results(args: argparse.Namespace) -> Any:
     if args.command != "all":
         yield COMMANDS[args.command].run(args)
         return
-    parser = build_parser()
+    parser = _parser()
     for arguments in suite.command_lines(args):
         single = parser.parse_args(arguments)
         try:
@@ -147,7 +147,7 @@ def _compare(args: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code (2 usage, 1 other errors or slower)."""
-    args = build_parser().parse_args(argv)
+    args = _parser().parse_args(argv)
     try:
         if args.command == "compare":
             return _compare(args)

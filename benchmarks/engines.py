@@ -40,7 +40,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch", nargs="+", type=int, default=[1, 4], help="faces at once (default: 1 and 4)"
     )
-    parser.add_argument("--no-start", action="store_true", help="leave out starts, memory and size")
+    parser.add_argument(
+        "--starts",
+        nargs="*",
+        default=list(BACKENDS),
+        choices=list(BACKENDS),
+        metavar="NAME",
+        help="whose starts, memory and size to measure, none if no name is given (default: all)",
+    )
 
 
 def run(args: argparse.Namespace) -> Result:
@@ -59,8 +66,7 @@ def run(args: argparse.Namespace) -> Result:
                 rows += compared(
                     f"{_some(batch, 'face')} at once, {_some(threads, 'thread')}", measured, figures
                 )
-        if not args.no_start:
-            rows += [_start(name, threads, args.weights) for name in engines]
+        rows += [_start(name, threads, args.weights) for name in engines if name.split()[0] in args.starts]
     settings = {"threads": counts, "rounds": args.rounds, "warm_up": WARM_UP}
     return Result("engine", settings, rows, list(notes))
 

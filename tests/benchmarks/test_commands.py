@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import build_parser, main
+from benchmarks.__main__ import _parser, main
 from benchmarks.report import Result, Row, compared, read_json, table
 from benchmarks.statistics import compare
 from benchmarks.suite import QUICK, command_lines, publish
@@ -62,7 +62,7 @@ def test_engines_are_timed_with_starts(tmp_path: Path) -> None:
 
 
 def test_engines_take_turns_beside_eager(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["engine", "--rounds", "2", "--batch", "2", "--threads", "1", "2", "--no-start"]
+    arguments = ["engine", "--rounds", "2", "--batch", "2", "--threads", "1", "2", "--starts"]
     assert main([*arguments, "--backends", "eager", "openvino", "tensorrt"]) == 0
     text = capsys.readouterr().out
     for threads in ("1 thread", "2 threads"):
@@ -157,7 +157,7 @@ def test_bad_flags_are_usage_errors(arguments: list[str]) -> None:
 
 
 def test_the_set_passes_flags_on_and_each_line_parses() -> None:
-    parser = build_parser()
+    parser = _parser()
     everything = [
         "all",
         "--quick",
@@ -218,5 +218,5 @@ def test_help_names_the_common_flags(command: str, capsys: pytest.CaptureFixture
 
 
 def test_torch_is_not_needed_until_it_is_asked_for() -> None:
-    code = "import sys; sys.modules['torch'] = None; from benchmarks import __main__ as m; m.build_parser()"
+    code = "import sys; sys.modules['torch'] = None; from benchmarks import __main__ as m; m._parser()"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], timeout=60)
