@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 help:
 	@echo "make demo    set up and run the demo: writes demo.mp4 and demo.png"
 	@echo "make test    set up and run every check"
-	@echo "make bench   measure for three minutes and refresh docs/benchmarks.md (after make test)"
+	@echo "make bench   measure for three minutes and refresh docs/benchmarks.md"
 	@echo "make lint    ruff, mypy and import-linter alone (after make test)"
 	@echo "make format  let ruff rewrite the code (after make test)"
 	@echo "make clean   remove what the above made"
@@ -39,7 +39,7 @@ test: setup lint
 	$(BIN)/python -m pytest
 
 # BENCH='--clip FILE --landmarker FILE --landmarks-data DIR --data DIR' measures what needs them, too.
-bench:
+bench: setup
 	$(BIN)/python -m benchmarks all --quick --docs docs/benchmarks.md --json benchmarks.json $(BENCH)
 
 lint:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
+import shlex
 import shutil
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -139,8 +140,12 @@ def _batch(args: argparse.Namespace, arguments: Sequence[str], folder: Path) -> 
 
 
 def _make(words: Sequence[str], folder: Path) -> str:
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    unknown = set(words[1:]) - set(targets)
+    makefile = (ROOT / "Makefile").read_text()
+    settings = dict(word.split("=", 1) for word in words[1:] if "=" in word)
+    assert all(f"$({name})" in makefile for name in settings), f"the Makefile uses no {list(settings)}"
+    parsers()["benchmarks"].parse_args(["all", *shlex.split(settings.get("BENCH", ""))])
+    targets = re.findall(r"^([a-z]+):", makefile, re.MULTILINE)
+    unknown = {word for word in words[1:] if "=" not in word} - set(targets)
     assert not unknown, f"the Makefile has no {unknown}"
     return "read"
 
