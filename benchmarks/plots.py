@@ -149,6 +149,9 @@ def _accuracy(result: Result) -> Figure:
             axes.annotate(name, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=8)
     axes.margins(0.2)
     axes.set_xlim(left=0.0)
+    low, high = axes.get_ylim()
+    # A narrow axis would make much of nothing.
+    axes.set_ylim(max(0.0, min(low, high - 0.1)), min(1.0, max(high, low + 0.1)))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="lower right")
     return figure
