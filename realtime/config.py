@@ -130,7 +130,9 @@ class RunConfig:
         object.__setattr__(self, "live", self._live())
         object.__setattr__(self, "serving", self._serving())
         chosen = (load_preset(self.preset).effects if self.preset else ()) + self.effects
-        effects = tuple(parse_effect(text) for text in chosen or ("overlay",))
+        # Where masks alone are made nothing is painted that nobody sees.
+        default = ("overlay",) if self.masks is None or self._is_seen() else ()
+        effects = tuple(parse_effect(text) for text in chosen or default)
         object.__setattr__(self, "parsed_effects", effects)
 
     def shows_progress(self, live: bool, terminal: bool) -> bool:
@@ -174,8 +176,12 @@ class RunConfig:
         """Say whether a window is wanted."""
         if self.display is not None:
             return self.display
-        outputs = (self.output, self.stream, self.virtual_camera, self.contact_sheet, self.masks)
-        return all(output is None for output in outputs)
+        return self.masks is None and not self._is_seen()
+
+    def _is_seen(self) -> bool:
+        """Say whether painted frames go anywhere, a window by default left aside."""
+        outputs = (self.output, self.stream, self.virtual_camera, self.contact_sheet)
+        return bool(self.display) or any(output is not None for output in outputs)
 
 
 def split_output(output: str | None) -> tuple[Path | None, str | None]:

@@ -33,10 +33,13 @@ from realtime.sources.cameras import find_cameras, no_camera_hint
 
 # By extra: the package that shows it is installed.
 EXTRAS = {
+    "bench": "matplotlib",
     "demo": "scikit-image",
     "onnx": "onnxruntime",
     "quantize": "nncf",
+    "ray": "ray",
     "rtx": "onnxruntime-ep-nv-tensorrt-rtx-cu13",
+    "serve": "aiortc",
     "tensorrt": "torch-tensorrt",
     "train": "torch",
     "virtual-camera": "pyvirtualcam",

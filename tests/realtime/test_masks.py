@@ -21,6 +21,8 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from realtime.alignment import Alignment
+from realtime.config import RunConfig
+from realtime.effects.overlay import Overlay
 from realtime.errors import SinkError, SourceError
 from realtime.frames import Frame, ParsedFace, RenderedFrame
 from realtime.masks import FORMATS, MaskFrame, read, read_info, rle
@@ -385,6 +387,15 @@ def test_masks_alone_need_no_other_output(
     assert len(list(read(folder))) == 2
     assert read_info(folder).kind == "png"
     assert not read_info(folder).whole
+
+
+def test_nothing_is_painted_that_nobody_sees(tmp_path: Path) -> None:
+    alone = RunConfig(source="demo", masks=tmp_path / "masks")
+    assert alone.parsed_effects == ()
+    assert not alone.shows_window
+    assert replace(alone, output=tmp_path / "out.mp4").parsed_effects == (Overlay(),)
+    assert replace(alone, display=True).parsed_effects == (Overlay(),)
+    assert replace(alone, effects=("lips",)).parsed_effects != ()
 
 
 def test_the_demo_and_a_photo_give_masks_too(tmp_path: Path, portrait: Image) -> None:
