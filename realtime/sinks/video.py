@@ -23,6 +23,9 @@ EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
 # From a stream's colour space (AVColorSpace) to the converter's number for the same matrix.
 MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
 
+# Of fewer frames libx265 leaves the decoding times as they were in memory; their order is that of showing.
+FEW = 3
+
 
 class VideoFileSink:
     """Encodes frames under a temporary name, with their times and the source's other tracks.
@@ -49,6 +52,7 @@ class VideoFileSink:
         self._tracks: TrackCopier | None = None
         self._formatter = VideoReformatter()
         self._clear = False
+        self._frames = 0
 
     def write(self, rendered: RenderedFrame) -> bool:
         """Encode a frame of any size; all must have the first one's."""
@@ -63,6 +67,7 @@ class VideoFileSink:
                 self._container.mux(packet)
         except (av.error.FFmpegError, OSError, ValueError, OverflowError) as error:
             raise SinkError(f"{self._path}: cannot be written: {error}") from None
+        self._frames += 1
         return True
 
     def _open(self, rendered: RenderedFrame) -> None:
@@ -123,6 +128,8 @@ class VideoFileSink:
         assert self._stream is not None
         try:
             for packet in self._stream.encode(None):
+                if self._frames < FEW and self._codec == "libx265":
+                    packet.dts = packet.pts
                 self._container.mux(packet)
             if self._tracks is not None:
                 self._tracks.finish(whole)

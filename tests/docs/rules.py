@@ -77,7 +77,6 @@ def _run_webcam(flags: Sequence[str], folder: Path) -> str:
     for name in ("preset", "weights"):
         path = getattr(args, name)
         assert path is None or "/" not in str(path), "no file of that name is made here"
-    # Not fewer: x265 gives the packets of one or two frames times that no container takes.
     limit = [] if args.max_frames or Path(args.source).is_dir() else ["--max-frames", "4"]
     # Where a sheet or a file is written a bar would be for people.
     assert run_webcam_main([*flags, *limit, "--no-progress"]) == 0
