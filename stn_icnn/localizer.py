@@ -15,7 +15,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from stn_icnn.sampler import make_theta
+from stn_icnn.sampler import make_theta, pixel_centres
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,7 @@ class MomentLocalizer(nn.Module):
         # Squaring mutes the faint haze of a softmax far from the part.
         weight = maps * maps
         height, width = weight.shape[-2:]
-        x = torch.linspace(-1.0, 1.0, width, dtype=weight.dtype, device=weight.device)
-        y = torch.linspace(-1.0, 1.0, height, dtype=weight.dtype, device=weight.device)
+        x, y = pixel_centres(width, weight), pixel_centres(height, weight)
         columns, rows = weight.mean(dim=2), weight.mean(dim=3)
         prior = self.PRIOR_MASS
         mass = rows.mean(dim=2) + prior

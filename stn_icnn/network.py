@@ -40,8 +40,9 @@ class Parsing(NamedTuple):
     Attributes:
         coarse_logits: (N, classes, h, w), at the coarse stage's own resolution.
         theta: (N, 6, 2, 3), parts in the order of `PARTS`.
-        part_logits: by part: "replace" (N, 1 + its classes, ch, cw) with "other" first, in a softmax
-            of their own; "residual" (N, its classes, ch, cw), added to the coarse logits.
+        part_logits: by part, in the crop of `seen_theta`: "replace" (N, 1 + its classes, ch, cw) with
+            "other" first, in a softmax of their own; "residual" (N, its classes, ch, cw), added to the
+            coarse logits.
         logits: (N, classes, output_size, output_size); their softmax is the parsing.
     """
 
@@ -58,7 +59,7 @@ class STNiCNN(nn.Module):
     right parts mirrored.
     """
 
-    class_of_plane: Tensor
+    plane_of_class: Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -75,12 +76,11 @@ class STNiCNN(nn.Module):
             self.localizer = PriorLocalizer(priors)
         else:
             self.localizer = ConvLocalizer(len(config.classes), priors)
-        # A 1x1 convolution that hands each pasted plane to its class: compiled, that is faster than
-        # putting the planes between others of zeros.
+        # Where each class finds its plane among the pasted ones; one of zeros follows for the others.
         order = [name for net in config.part_nets for name, part in PARTS.items() if part.net == net]
         planes = [channel for name in order for channel in self.part_channels[name]]
-        one_hot = torch.eye(len(config.classes))[:, planes, None, None]
-        self.register_buffer("class_of_plane", one_hot, persistent=False)
+        places = [planes.index(c) if c in planes else len(planes) for c in range(len(config.classes))]
+        self.register_buffer("plane_of_class", torch.tensor(places), persistent=False)
         self.part_nets = nn.ModuleDict()
         for net, part_net in config.part_nets.items():
             count = next(len(part.class_names) for part in PARTS.values() if part.net == net)
@@ -144,18 +144,17 @@ class STNiCNN(nn.Module):
             names = [name for name, part in PARTS.items() if part.net == net]
             inputs = []
             for name in names:
-                part_theta = theta[:, list(PARTS).index(name)]
+                part_theta = seen_theta(theta, name)
                 x = crop(image, part_theta, part_net.size)
                 if self.residual:
                     known = [coarse.probabilities[:, self.part_channels[name]]]
                     if self.config.features:
                         known.append(coarse.features)
                     x = torch.cat([x, *(crop(each, part_theta, part_net.size) for each in known)], dim=1)
-                inputs.append(x.flip(-1) if PARTS[name].mirrored else x)
+                inputs.append(x)
             outputs = self.part_nets[net](torch.cat(inputs)).logits
             # unflatten and not chunk: chunk would fix the batch in an exported program.
-            for name, y in zip(names, outputs.unflatten(0, (len(names), -1)), strict=True):
-                logits[name] = y.flip(-1) if PARTS[name].mirrored else y
+            logits.update(zip(names, outputs.unflatten(0, (len(names), -1)), strict=True))
         return logits
 
     def compose(
@@ -171,17 +170,32 @@ class STNiCNN(nn.Module):
         size = (side, side)
         for name, y in part_logits.items():
             values = y * _window(y) if self.residual else torch.softmax(y, dim=1)[:, 1:]
-            pasted.append(paste(values, theta[:, list(PARTS).index(name)], size))
-        parts = F.conv2d(torch.cat(pasted, dim=1), self.class_of_plane)
+            pasted.append(paste(values, seen_theta(theta, name), size))
+        planes = torch.cat([*pasted, torch.zeros_like(pasted[0][:, :1])], dim=1)
+        parts = planes[:, self.plane_of_class]
         if self.residual:
-            if coarse_logits.shape[-1] == side:
-                return coarse_logits + parts
-            # Half-pixel centres: the coarse stage's strides keep pixel areas, not corner pixels.
-            return F.interpolate(coarse_logits, size=size, mode="bilinear") + parts
+            if coarse_logits.shape[-1] != side:
+                # Half-pixel centres: the coarse stage's strides keep pixel areas, not corner pixels.
+                coarse_logits = F.interpolate(coarse_logits, size=size, mode="bilinear")
+            # Flat, or OpenVINO adds pixel by pixel and reorders the float sums (0.65 ms of 6) and not the
+            # bytes of the coarse logits.
+            total = coarse_logits.flatten(2) + parts.flatten(2)
+            return total.reshape(-1, len(self.config.classes), side, side)
         # Background is what no part claims; parts that overlap share.
         background = (1.0 - parts.sum(dim=1, keepdim=True)).clamp(min=1e-4)
         probabilities = torch.cat([background, parts[:, 1:].clamp(min=1e-6)], dim=1)
         return torch.log(probabilities / probabilities.sum(dim=1, keepdim=True))
+
+
+def seen_theta(theta: Tensor, name: str) -> Tensor:
+    """Return the theta (N, 2, 3) by which a part's net sees it: right parts mirrored.
+
+    Args:
+        theta: (N, 6, 2, 3), of all parts.
+        name: of the part, see `PARTS`.
+    """
+    own = theta[:, list(PARTS).index(name)]
+    return own * own.new_tensor([[-1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]) if PARTS[name].mirrored else own
 
 
 def place(network: STNiCNN, device: str) -> STNiCNN:

@@ -1,8 +1,11 @@
 """Differentiable crops by theta and their paste-back: one coordinate rule for the whole network.
 
-Coordinates are normalised with align_corners=True: -1 is the centre of the first pixel and 1 that
-of the last. A theta is the 2x3 affine map from part-crop coordinates to image coordinates; only
-scale and translation are used (arXiv 2002.04831, section 3.2):
+Coordinates are normalised over a picture's area (align_corners=False): -1 is the outer edge of the
+first pixel and 1 that of the last. So a place has the same coordinates at every resolution, and crops
+of the image, of features and of labels by one theta lie on each other; with pixel centres for corners,
+as in the paper's release, they were off by up to a pixel of the smaller one. A theta is the 2x3 affine
+map from part-crop coordinates to image coordinates; only scale and translation are used (arXiv
+2002.04831, section 3.2):
 
     x_image = theta[0, 0] * x_crop + theta[0, 2]
     y_image = theta[1, 1] * y_crop + theta[1, 2]
@@ -31,13 +34,15 @@ def make_theta(scale: Tensor, centre: Tensor) -> Tensor:
     return torch.stack([row_x, row_y], dim=-2)
 
 
-def _line(size: int, like: Tensor) -> Tensor:
-    return torch.linspace(-1.0, 1.0, size, dtype=like.dtype, device=like.device)
+def pixel_centres(size: int, like: Tensor) -> Tensor:
+    """Return the (size,) normalised coordinates of a row of pixels, of the dtype and device of `like`."""
+    half = 1.0 / size
+    return torch.linspace(half - 1.0, 1.0 - half, size, dtype=like.dtype, device=like.device)
 
 
 def _grid(scale: Tensor, offset: Tensor, size: tuple[int, int]) -> Tensor:
     height, width = size
-    y, x = torch.meshgrid(_line(height, scale), _line(width, scale), indexing="ij")
+    y, x = torch.meshgrid(pixel_centres(height, scale), pixel_centres(width, scale), indexing="ij")
     # The unit grid is a constant of a compiled network, which then stacks and broadcasts nothing.
     unit = torch.stack([x, y], dim=-1)
     return unit * scale[:, None, None, :] + offset[:, None, None, :]
@@ -57,7 +62,7 @@ def crop(image: Tensor, theta: Tensor, size: tuple[int, int], mode: str = "bilin
     """
     scale = torch.stack([theta[:, 0, 0], theta[:, 1, 1]], dim=-1)
     grid = _grid(scale, theta[:, :, 2], size)
-    return F.grid_sample(image, grid, mode=mode, padding_mode="zeros", align_corners=True)
+    return F.grid_sample(image, grid, mode=mode, padding_mode="zeros", align_corners=False)
 
 
 def paste(part: Tensor, theta: Tensor, size: tuple[int, int], mode: str = "bilinear") -> Tensor:
@@ -75,4 +80,4 @@ def paste(part: Tensor, theta: Tensor, size: tuple[int, int], mode: str = "bilin
     scale = torch.stack([theta[:, 0, 0], theta[:, 1, 1]], dim=-1)
     inverse = 1.0 / scale
     grid = _grid(inverse, -theta[:, :, 2] * inverse, size)
-    return F.grid_sample(part, grid, mode=mode, padding_mode="zeros", align_corners=True)
+    return F.grid_sample(part, grid, mode=mode, padding_mode="zeros", align_corners=False)

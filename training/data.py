@@ -127,7 +127,8 @@ def load_faces(root: Path, split: str, side: int, only: str = "*") -> Faces:
             problems.append(str(error))
             continue
         images[index] = cv2.resize(_middle(image), (side, side), interpolation=cv2.INTER_AREA)
-        labels[index] = cv2.resize(_middle(label), (side, side), interpolation=cv2.INTER_NEAREST)
+        # Exact: plain "nearest" takes the pixel up and left, and moves every part by half a pixel.
+        labels[index] = cv2.resize(_middle(label), (side, side), interpolation=cv2.INTER_NEAREST_EXACT)
     if problems:
         raise DataError(f"{root}: {len(problems)} bad of {len(names)}:\n  " + "\n  ".join(problems))
     return Faces(names, images, labels)
@@ -222,6 +223,7 @@ def _write_pack(path: Path, parts: Sequence[Faces], sets: Sequence[FaceSet], sta
         if one.labels == "hair":
             table[: len(CLASSES)] = NOT_HAIR
             table[CLASS_ID["hair"]] = CLASS_ID["hair"]
+        table[[CLASS_ID[name] for name in one.ignore]] = IGNORE
         labels.append(table[faces.labels])
     every = np.concatenate(labels)
     full = np.array([one.labels == "full" for f, one in zip(parts, sets, strict=True) for _ in f.names])

@@ -207,5 +207,5 @@ def _aligned(source: Path, path: Path) -> Known:
         known = cv2.imread(str(label_path), cv2.IMREAD_GRAYSCALE)
         if known is None:
             raise DataError(f"labels/{label_path.name}: unreadable")
-        hair = np.asarray(cv2.resize(known, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST), np.uint8)
+        hair = np.asarray(cv2.resize(known, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
     return Known(np.asarray(small, np.uint8), hair, None, np.zeros((SIDE, SIDE), bool))

@@ -16,7 +16,7 @@ from torch import Tensor
 from stn_icnn.config import PARTS
 from stn_icnn.labels import CLASS_ID, CLASSES, IGNORE
 from stn_icnn.localizer import MomentLocalizer
-from stn_icnn.network import Parsing, STNiCNN
+from stn_icnn.network import Parsing, STNiCNN, seen_theta
 from stn_icnn.sampler import crop
 from training.data import NOT_HAIR
 
@@ -43,19 +43,25 @@ def segmentation_loss(logits: Tensor, target: Tensor, objective: Objective = Obj
     asks for; cross-entropy keeps the probabilities calibrated. A pixel known only not to be hair
     costs the likelihood of just that: -log(1 - p(hair)).
 
+    Labels may be finer than logits: a pixel then answers to all that lie in it, as shares. One of them
+    taken for all would move every edge, as none lies in the middle.
+
     Args:
         logits: (N, C, H, W) float.
-        target: (N, H, W) int64 channel indices; IGNORE where unknown, NOT_HAIR where just that is known.
+        target: (N, k * H, k * W) int64 channel indices, k = 1, 2 ...; IGNORE where unknown, NOT_HAIR where
+            just that is known.
         objective: see `Objective`.
 
     Returns:
         A scalar.
     """
     classes = logits.shape[1]
+    # (N, k * k, H, W): all labels of a pixel.
+    target = F.pixel_unshuffle(target[:, None], target.shape[-1] // logits.shape[-1])
     full = target < classes
     index = target.masked_fill(~full, 0)
     log_guess = F.log_softmax(logits, dim=1)
-    costs = -log_guess.gather(1, index[:, None])[:, 0]
+    costs = -log_guess.gather(1, index)
     if objective.weights is None:
         weights = full.to(costs.dtype)
     else:
@@ -65,14 +71,16 @@ def segmentation_loss(logits: Tensor, target: Tensor, objective: Objective = Obj
     if objective.hair is not None:
         partly = (target == NOT_HAIR).to(costs.dtype)
         # Clamped: the slope of -log(1 - p) at 1 is without bound.
-        costs = costs - partly * torch.log1p(-guess[:, objective.hair].clamp(max=1.0 - 1e-3))
+        hair = guess[:, objective.hair, None].clamp(max=1.0 - 1e-3)
+        costs = costs - partly * torch.log1p(-hair)
         total = total + partly.sum()
     # A sum over what is known, as a mean over nothing would not be a number.
     entropy = costs.sum() / total.clamp(min=1)
     if not objective.dice:
         return entropy
-    truth = F.one_hot(index, classes).movedim(-1, 1) * full[:, None]
-    guess = guess * full[:, None]
+    shares = full.to(guess.dtype) / full.shape[1]
+    truth = torch.zeros_like(guess).scatter_add_(1, index, shares)
+    guess = guess * shares.sum(dim=1, keepdim=True)
     overlap = (guess * truth).sum(dim=(0, 2, 3))
     areas = guess.sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3))
     present = truth.sum(dim=(0, 2, 3)) > 0
@@ -124,12 +132,9 @@ class LabelTools:
         priors = [part.prior for part in PARTS.values()]
         self.by_label = MomentLocalizer(list(network.part_channels.values()), priors)
 
-    def channels(self, label: Tensor, side: int | None = None) -> Tensor:
-        """Map labels (N, S, S) uint8 to channel indices (N, side, side) int64."""
-        mapped = self.table.to(label.device)[label.long()]
-        if side is None or side == mapped.shape[-1]:
-            return mapped
-        return F.interpolate(mapped[:, None].float(), size=(side, side), mode="nearest-exact")[:, 0].long()
+    def channels(self, label: Tensor) -> Tensor:
+        """Map labels (N, S, S) uint8 to channel indices (N, S, S) int64."""
+        return self.table.to(label.device)[label.long()]
 
     def theta(self, label: Tensor) -> Tensor:
         """Return the true thetas (N, 6, 2, 3) of labels (N, S, S) uint8: each part's own moments."""
@@ -156,9 +161,9 @@ class LabelTools:
         # One is added so that the sampler's zeros outside the face crop can be told from class 0.
         shifted = target[:, None].float() + 1.0
         losses = []
-        for index, name in enumerate(PARTS):
+        for name in PARTS:
             logits = parsing.part_logits[name]
-            theta = parsing.theta[:, index].detach()
+            theta = seen_theta(parsing.theta, name).detach()
             size = (logits.shape[-2], logits.shape[-1])
             sampled = crop(shifted, theta, size, mode="nearest")[:, 0].round().long() - 1
             truth = sampled.masked_fill(sampled < 0, IGNORE)

@@ -11,9 +11,6 @@ from torch import Tensor, nn
 from stn_icnn.network import Parsing, STNiCNN
 from training.losses import LabelTools, segmentation_loss
 
-# The composed output is supervised at half the crop: a quarter of the memory, the same edges.
-COMPOSED_SIZE = 128
-
 
 def trained_modules(phase: str, network: STNiCNN) -> list[nn.Module]:
     """Return the modules that a phase trains; the others stay as they are."""
@@ -26,15 +23,22 @@ def trained_modules(phase: str, network: STNiCNN) -> list[nn.Module]:
     return modules[phase]
 
 
+def judged_size(network: STNiCNN) -> int:
+    """Return the side at which logits are compared with labels: half the crop's.
+
+    A quarter of the memory and, as the labels keep their own resolution, the same edges.
+    """
+    return network.config.input_size // 2
+
+
 def phase_loss(phase: str, network: STNiCNN, tools: LabelTools) -> Callable[[Tensor, Tensor], Tensor]:
     """Return the loss of a phase: (normalised images, uint8 labels) -> scalar."""
+    judged = judged_size(network)
 
     def coarse_loss(logits: Tensor, label: Tensor) -> Tensor:
-        # Judged no finer than the composed output: beyond that nothing is gained but time spent.
-        side = min(network.config.coarse_size, COMPOSED_SIZE)
-        if logits.shape[-1] != side:
-            logits = F.interpolate(logits, size=(side, side), mode="bilinear")
-        return segmentation_loss(logits, tools.channels(label, side), tools.objective)
+        if logits.shape[-1] != judged:
+            logits = F.interpolate(logits, size=(judged, judged), mode="bilinear")
+        return segmentation_loss(logits, tools.channels(label), tools.objective)
 
     def coarse(image: Tensor, label: Tensor) -> Tensor:
         return coarse_loss(network.parse_coarse(image).logits, label)
@@ -49,14 +53,15 @@ def phase_loss(phase: str, network: STNiCNN, tools: LabelTools) -> Callable[[Ten
         with torch.no_grad():
             coarse = network.parse_coarse(image)
         found = network.parse_parts(image, coarse, theta)
-        composed = network.compose(coarse.logits, theta, found, COMPOSED_SIZE)
+        composed = network.compose(coarse.logits, theta, found, judged)
         parsing = Parsing(coarse.logits, theta, found, composed)
         return tools.part_loss(parsing, tools.channels(label))
 
     def end_to_end(image: Tensor, label: Tensor) -> Tensor:
-        parsing = network.parse(image, output_size=COMPOSED_SIZE)
-        composed = segmentation_loss(parsing.logits, tools.channels(label, COMPOSED_SIZE), tools.objective)
-        inner = tools.part_loss(parsing, tools.channels(label))
+        parsing = network.parse(image, output_size=judged)
+        target = tools.channels(label)
+        composed = segmentation_loss(parsing.logits, target, tools.objective)
+        inner = tools.part_loss(parsing, target)
         return composed + 0.5 * coarse_loss(parsing.coarse_logits, label) + inner
 
     return {"coarse": coarse, "localizer": localizer, "parts": parts, "end_to_end": end_to_end}[phase]

@@ -54,6 +54,8 @@ class FaceSet:
         labels: "full", or "hair": id 13 is hair and everything else only known not to be.
         only: names to take, a shell pattern.
         samples: faces drawn from it in an epoch; 0 for as many as it has.
+        ignore: classes whose pixels in it teach nothing, as where a teacher's labels are no better than what
+            is trained.
     """
 
     folder: str = "."
@@ -61,8 +63,12 @@ class FaceSet:
     labels: str = "full"
     only: str = "*"
     samples: int = 0
+    ignore: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        unknown = [name for name in self.ignore if name not in CLASS_ID]
+        if unknown:
+            raise ValueError(f"set {self.folder}: ignore: no such class: {', '.join(unknown)}")
         if self.labels not in LABEL_KINDS:
             raise ValueError(f"set {self.folder}: labels {self.labels!r}: one of {', '.join(LABEL_KINDS)}")
 

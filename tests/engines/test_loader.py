@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import openvino
 import pytest
 
 from engines import BACKENDS, Engine, EngineError, EngineUnavailable, load_engine
@@ -17,6 +18,7 @@ from engines.engine import EngineOptions, Probabilities
 from engines.gpu import Gpu
 from engines.loader import GPU_BACKENDS, Factory
 from engines.parity import LEAST_AGREEMENT, sample_crops
+from engines.quantize import where_sampled
 from stn_icnn.checkpoint import Checkpoint, read_checkpoint
 
 WITHOUT_TORCH = """
@@ -128,6 +130,10 @@ def test_a_release_has_both_networks_and_says_how_good_they_are(
     assert (out / "tiny.safetensors").stat().st_size < tiny_checkpoint.path.stat().st_size
     weights = out / "tiny.safetensors"
     assert read_checkpoint(weights).parity["tiny.int8.xml"]["agreement"] >= 0.99
+    quantized = openvino.Core().read_model(weights.with_suffix(".int8.xml"))
+    rounded = {each.get_friendly_name() for each in quantized.get_ops() if "Fake" in each.get_type_name()}
+    assert rounded
+    assert not rounded & set(where_sampled(quantized)), "places to sample at are never rounded"
     for precision, runs in (("auto", "int8"), ("int8", "int8"), ("fp32", "fp32")):
         engine, line = load_engine("auto", weights, threads=1, precision=precision)
         assert f"1 threads), {runs}" in line

@@ -9,10 +9,8 @@ from stn_icnn.sampler import crop, make_theta, paste
 def theta_of(x0: int, y0: int, size: tuple[int, int], image: tuple[int, int]) -> torch.Tensor:
     """The theta that takes `size` pixels from (x0, y0), one to one."""
     (height, width), (rows, columns) = size, image
-    scale = torch.tensor([[(width - 1) / (columns - 1), (height - 1) / (rows - 1)]])
-    centre = torch.tensor(
-        [[2 * (x0 + (width - 1) / 2) / (columns - 1) - 1, 2 * (y0 + (height - 1) / 2) / (rows - 1) - 1]]
-    )
+    scale = torch.tensor([[width / columns, height / rows]])
+    centre = torch.tensor([[(2 * x0 + width) / columns - 1, (2 * y0 + height) / rows - 1]])
     return make_theta(scale, centre)
 
 
@@ -44,6 +42,24 @@ def test_a_scaled_crop_pasted_back_keeps_smooth_content() -> None:
     pasted = paste(crop(image, theta, (64, 64)), theta, (128, 128))
     inside = pasted > 0.3
     assert (pasted - image)[inside].abs().median() < 1e-3
+
+
+def test_one_theta_means_one_place_at_every_resolution() -> None:
+    """A ramp, its shrunk copy and its labels: crops of all three show the same values."""
+    large = torch.linspace(0.0, 1.0, 129)[1:].expand(1, 1, 128, 128) - 0.5 / 128
+    theta = make_theta(torch.tensor([[0.3, 0.2]]), torch.tensor([[0.45, -0.5]]))
+    small = torch.nn.functional.avg_pool2d(large, 4)
+    assert torch.allclose(crop(large, theta, (8, 12)), crop(small, theta, (8, 12)), atol=1e-6)
+
+
+def test_a_negative_scale_mirrors_and_pastes_back_upright() -> None:
+    image = torch.rand(1, 2, 64, 64)
+    theta = theta_of(9, 20, (30, 22), (64, 64))
+    mirrored = theta * torch.tensor([[-1.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
+    seen = crop(image, mirrored, (30, 22))
+    assert torch.allclose(seen, crop(image, theta, (30, 22)).flip(-1), atol=1e-5)
+    pasted = paste(seen, mirrored, (64, 64))[:, :, 21:49, 10:30]
+    assert torch.allclose(pasted, image[:, :, 21:49, 10:30], atol=1e-4)
 
 
 @pytest.mark.parametrize("mode", ["crop", "paste"])

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from stn_icnn.labels import IGNORE
 from training.augment import Augmentation
 from training.data import (
     NOT_HAIR,
@@ -95,6 +96,15 @@ def test_hair_labels_speak_of_hair_alone(face_folder: Path) -> None:
     assert not pack.presence[4].any()
     assert pack.frequency[0] > 0, "what is not hair does not count as background"
     assert pack.frequency[0] == pytest.approx(packed(face_folder).frequency[0])
+
+
+def test_what_a_set_is_not_asked_about_is_unknown(face_folder: Path) -> None:
+    plain = packed(face_folder, FaceSet(only="face0"))[0].label.copy()
+    shown = np.unique(plain)
+    assert {1, 2} <= set(shown.tolist())
+    label = packed(face_folder, FaceSet(only="face0", ignore=("nose",)))[0].label
+    assert (label[plain == 2] == IGNORE).all()
+    assert np.array_equal(label[plain != 2], plain[plain != 2])
 
 
 def test_all_bad_files_of_all_sets_are_named(face_folder: Path) -> None:

@@ -66,7 +66,6 @@ coarse_rate = 0.5
 @pytest.fixture(autouse=True)
 def _small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(NAMED, "tiny", tiny_config("replace", "conv"))
-    monkeypatch.setattr(training.phases, "COMPOSED_SIZE", 32)
 
 
 def fit_args(folder: Path, out: Path, settings: str = SETTINGS) -> list[str]:
@@ -222,6 +221,7 @@ def test_other_settings_do_not_resume(
         (("seed = 3", "sead = 3"), "sead"),
         (("occlude", "ocelot"), "ocelot"),
         (("seed = 3", "seed = 3\nboost = {nose = 2.0, beard = 2.0}"), "boost: no such class: beard"),
+        (("seed = 3", "seed = 3\nsets = [{ignore = ['beard']}]"), "ignore: no such class: beard"),
         (("seed = 3", "seed ="), "line"),
     ],
 )

@@ -33,6 +33,31 @@ def test_unknown_pixels_cost_nothing_and_pull_at_nothing() -> None:
     assert logits.grad[:, :, 4:].abs().max() > 0
 
 
+def test_a_pixel_answers_to_all_the_finer_labels_in_it() -> None:
+    """Three of four say 1: the loss is least where the probability is three quarters, wherever they lie."""
+    target = torch.tensor([[[1, 1], [0, 1]]])
+    logits = torch.zeros(1, 2, 1, 1, requires_grad=True)
+    optimizer = torch.optim.Adam([logits], 0.1)
+    for _ in range(300):
+        optimizer.zero_grad()
+        segmentation_loss(logits, target, Objective(dice=0.0)).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    assert float(torch.softmax(logits.detach(), dim=1)[0, 1, 0, 0]) == pytest.approx(0.75, abs=0.01)
+
+
+def test_finer_labels_cost_as_much_as_the_same_ones_at_the_logits_size() -> None:
+    target = torch.randint(0, 4, (2, 8, 8))
+    target[0, :3] = IGNORE
+    target[1, :3] = NOT_HAIR
+    logits = torch.randn(2, 4, 8, 8)
+    fine = target.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+    objective = Objective(torch.tensor([1.0, 2.0, 0.5, 1.0]), hair=3)
+    # 4 times the NOT_HAIR pixels, 4 times the others: the shares stay.
+    assert segmentation_loss(logits, fine, objective) == pytest.approx(
+        float(segmentation_loss(logits, target, objective)), rel=1e-5
+    )
+
+
 def test_a_small_class_weighs_as_much_as_a_large_one() -> None:
     target = torch.zeros(1, 32, 32, dtype=torch.int64)
     target[:, :2, :2] = 1
@@ -77,7 +102,6 @@ def test_labels_become_channels() -> None:
     network = make_network(tiny_config())
     label = torch.tensor([[[0, 13], [18, IGNORE]]], dtype=torch.uint8)
     assert LabelTools(network).channels(label).tolist() == [[[0, 13], [18, IGNORE]]]
-    assert LabelTools(network).channels(label, 4).shape == (1, 4, 4)
     unhairy = torch.full((1, 2, 2), NOT_HAIR, dtype=torch.uint8)
     assert LabelTools(network).channels(unhairy)[0, 0].tolist() == [NOT_HAIR] * 2
     bald = make_network(replace(PAPER, name="bald", coarse=tiny_config().coarse))
