@@ -24,11 +24,12 @@ from realtime.detection import FaceDetector
 from realtime.errors import ModelError
 from realtime.frames import Image
 from realtime.segmentation import PersonSegmenter
+from realtime.smoothing import STRENGTH
 from realtime.tracking import FaceTracker
 
 HELP = "beside FaceLandmarker, a person segmenter, BiSeNet-ResNet18 and the paper's network"
 ROUNDS = 10
-# Frames of a round: our detector searches every thirtieth at the least, which must count with its share.
+# Frames of a turn: our detector searches every thirtieth at the least, which must count with its share.
 BLOCK = 30
 WARM_UP = 5
 CLIP_FRAMES = 120
@@ -75,11 +76,12 @@ def run(args: argparse.Namespace) -> Result:
 
 
 def _frames(args: argparse.Namespace, threads: int, notes: list[str]) -> list[Row]:
-    """Compare what a frame takes, from the picture to masks or points, frame by frame in turns."""
+    """Compare what a frame takes, from the picture to masks or points, a block of frames at a turn."""
     images = clip_frames(args.clip, CLIP_FRAMES)
     height, width = images[0].shape[:2]
     with ExitStack() as undo:
         calls: Calls = {"ours": _ours(images, threads, notes, undo)}
+        calls["ours, smooth 0"] = _ours(images, threads, [], undo, smoothing=0.0)
         for add in (_add_landmarker, _add_segmenter):
             try:
                 add(calls, images, args.landmarker, undo)
@@ -91,13 +93,15 @@ def _frames(args: argparse.Namespace, threads: int, notes: list[str]) -> list[Ro
     return compared(f"a frame of {width}x{height}, one face", measured)
 
 
-def _ours(images: Sequence[Image], threads: int, notes: list[str], undo: ExitStack) -> Callable[[], object]:
-    """Return detect, follow, align, parse: `FaceTracker` for one face."""
+def _ours(
+    images: Sequence[Image], threads: int, notes: list[str], undo: ExitStack, smoothing: float = STRENGTH
+) -> Callable[[], object]:
+    """Return detect, follow, align, parse: `FaceTracker` for one face, which also averages over time."""
     engine, line = load_engine(threads=threads, max_batch=1)
     notes.append(f"ours: detect, follow, align, parse; {line}")
     undo.callback(engine.close)
     detector = undo.enter_context(closing(FaceDetector(max_faces=1)))
-    tracker, frames = FaceTracker(detector, engine), to_and_fro(images)
+    tracker, frames = FaceTracker(detector, engine, smoothing=smoothing), to_and_fro(images)
     return lambda: tracker.update(next(frames))
 
 

@@ -53,21 +53,27 @@ class Measured:
 def interleave(
     candidates: Mapping[str, Callable[[], object]], rounds: int, warm_up: int, block: int = 1
 ) -> dict[str, Measured]:
-    """Time candidates in turns, A B C A B C.
+    """Time candidates in turns, A B C B C A: the one that begins changes, so that none gains by its place.
 
     Args:
         candidates: by name; the first is the baseline of the ratios.
         rounds: timed rounds, each with one ratio.
         warm_up: calls of each before those, not timed.
-        block: calls of each in a round, still in turns. A ratio is then of the sums, so that work which is
-            not done at every call counts with its share.
+        block: calls of each at a turn. A ratio is then of their sums, so that work which is not done at every
+            call counts with its share, and a candidate runs as it does alone: with its own data in the
+            caches, and not beside threads of another that still spin.
     """
     times: dict[str, list[float]] = {name: [] for name in candidates}
-    for turn in range(warm_up + rounds * block):
-        for name, run in candidates.items():
-            begun = time.perf_counter()
-            run()
-            if turn >= warm_up:
+    names = list(candidates)
+    for _ in range(warm_up):
+        for name in names:
+            candidates[name]()
+    for turn in range(rounds):
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            for _ in range(block):
+                begun = time.perf_counter()
+                candidates[name]()
                 times[name].append(time.perf_counter() - begun)
     return compare(times, block)
 

@@ -10,6 +10,7 @@ from realtime.effects import describe_effects
 from realtime.masks import FORMATS
 from realtime.presets import describe_presets
 from realtime.sinks import ENCODERS
+from realtime.smoothing import STRENGTH
 
 
 def add_effects(parser: argparse.ArgumentParser) -> None:
@@ -64,4 +65,10 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     add("--threads", type=int, metavar="N", help="CPU threads of the engine (default: one a core)")
     add("--max-faces", type=int, default=4, metavar="N", help="faces a frame, the largest (default: 4)")
     add("--detect-every", type=int, default=5, metavar="N", help="frames between searches for faces (5)")
-    add("--smooth", type=float, default=0.75, metavar="S", help="steadiness, 0 (none) to 0.95 (0.75)")
+    add(
+        "--smooth",
+        type=float,
+        default=STRENGTH,
+        metavar="S",
+        help=f"steadiness, 0 (none) to 0.95 ({STRENGTH})",
+    )

@@ -13,6 +13,7 @@ from realtime.presets import load_preset
 from realtime.serve.options import ServeOptions, read_address
 from realtime.sinks import Encoding
 from realtime.sinks.address import check_address
+from realtime.smoothing import STRENGTH
 from realtime.sources import NOTHING_ASKED, LiveOptions
 
 # What the page's own camera, buttons and figures stand for.
@@ -85,7 +86,7 @@ class RunConfig:
     max_faces: int = 4
     max_frames: int | None = None
     detect_every: int = 5
-    smooth: float = 0.75
+    smooth: float = STRENGTH
     stats_json: Path | None = None
     camera_size: str | None = None
     camera_fps: float | None = None

@@ -15,6 +15,8 @@ import numpy.typing as npt
 from realtime.alignment import Alignment
 from realtime.frames import Image, Plane
 
+# Weight of the past where nothing moves, a thirtieth of a second ago, unless asked otherwise.
+STRENGTH = 0.75
 # Differences between two crops are compared at this side: a face's motion is seen, grain is not.
 _MOTION_SIDE = 64
 # In standard deviations of the picture's noise: motion starts to count, and counts in full.
@@ -121,9 +123,11 @@ class ParsingSmoother:
             alignment: where it lies.
             seconds: since the last crop.
         """
+        if not self.strength:
+            return probabilities
         small = cv2.resize(crop, (_MOTION_SIDE, _MOTION_SIDE), interpolation=cv2.INTER_AREA)
         grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32)
-        if self._mean is None or self._grey is None or self._alignment is None or not self.strength:
+        if self._mean is None or self._grey is None or self._alignment is None:
             mean = probabilities
         else:
             past, past_grey = self._mean, self._grey

@@ -19,7 +19,7 @@ from realtime.cuts import CutDetector
 from realtime.detection import FaceDetector
 from realtime.frames import Detection, Frame, Image, ParsedFace, ParsedFrame, Plane
 from realtime.parsing import NOSE_SHARE, SURE_SCORE, nose_share, parse_crops
-from realtime.smoothing import CropSmoother, ParsingSmoother, distance
+from realtime.smoothing import STRENGTH, CropSmoother, ParsingSmoother, distance
 from realtime.tracks import Track, appearance, associate, lies_on, same_place, unlikeness
 from realtime.views import further_views
 
@@ -69,7 +69,7 @@ class FaceTracker:
     """
 
     def __init__(
-        self, detector: FaceDetector, engine: Engine, every: int = 5, smoothing: float = 0.75
+        self, detector: FaceDetector, engine: Engine, every: int = 5, smoothing: float = STRENGTH
     ) -> None:
         self.detector, self.engine, self.every, self.smoothing = detector, engine, every, smoothing
         self._named = 0

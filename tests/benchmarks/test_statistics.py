@@ -28,13 +28,20 @@ def test_candidates_take_turns_and_a_drift_cancels(monkeypatch: pytest.MonkeyPat
     clock = _Clock(monkeypatch)
     calls = {"a": clock.candidate("a", 0.01), "b": clock.candidate("b", 0.03)}
     result = interleave(calls, rounds=5, warm_up=2)
-    assert clock.order == ["a", "b"] * 7
+    assert clock.order == ["a", "b"] * 2 + ["a", "b", "b", "a"] * 2 + ["a", "b"]
     assert result["a"].ratio == 1.0
     assert result["b"].ratio == pytest.approx(3.0, rel=0.01)
     assert result["b"].median == pytest.approx(0.03, rel=0.02)
     low, high = result["b"].ratio_interval()
     assert low <= 3.0 * 1.002 <= high * 1.002
     assert result["b"].percentile(95) >= result["b"].median
+
+
+def test_a_turn_is_a_block_of_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = _Clock(monkeypatch)
+    calls = {name: clock.candidate(name, 0.01) for name in "abc"}
+    interleave(calls, rounds=3, warm_up=1, block=2)
+    assert "".join(clock.order) == "abc" + "aabbcc" + "bbccaa" + "ccaabb"
 
 
 def test_work_that_is_rare_counts_with_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
