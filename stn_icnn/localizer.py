@@ -99,7 +99,7 @@ class PriorLocalizer(nn.Module):
 
     def forward(self, probabilities: Tensor) -> Tensor:
         """Map coarse probabilities (N, C, H, W) to thetas (N, parts, 2, 3), all alike."""
-        return self.theta.expand(len(probabilities), -1, -1, -1)
+        return self.theta.expand(probabilities.shape[0], -1, -1, -1)
 
 
 class ConvLocalizer(nn.Module):

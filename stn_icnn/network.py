@@ -115,7 +115,7 @@ class STNiCNN(nn.Module):
         if not self.part_nets:
             side = output_size or self.config.output_size
             logits = F.interpolate(coarse.logits, size=(side, side), mode="bilinear")
-            return Parsing(coarse.logits, logits.new_zeros(len(image), 0, 2, 3), {}, logits)
+            return Parsing(coarse.logits, logits.new_zeros(image.shape[0], 0, 2, 3), {}, logits)
         theta = self.localizer(coarse.probabilities)
         part_logits = self.parse_parts(image, coarse, theta)
         logits = self.compose(coarse.logits, theta, part_logits, output_size)

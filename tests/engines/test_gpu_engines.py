@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -16,6 +17,7 @@ import torch
 
 from engines import EngineError, EngineUnavailable, load_engine, onnx
 from engines.engine import EngineOptions
+from engines.export import export_program
 from engines.gpu import Gpu, find_gpu
 from engines.parity import sample_crops
 from engines.tensorrt import unconverted
@@ -111,6 +113,16 @@ def test_a_torch_tensorrt_without_its_libraries_is_refused(
 @pytest.mark.parametrize("name", NAMED)
 def test_every_operator_is_one_that_tensorrt_converts(name: str) -> None:
     assert unconverted(STNiCNN(NAMED[name]).eval()) == []
+
+
+@pytest.mark.parametrize("change", [{"part_nets": {}}, {"localizer": "prior"}, {"localizer": "conv"}])
+def test_every_shape_can_be_exported_for_any_number_of_faces(change: dict[str, Any]) -> None:
+    network = make_network(replace(tiny_config(), **change))
+    side = network.config.input_size
+    crops = torch.randint(0, 256, (3, side, side, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        exported = export_program(network).module()(crops)
+        assert torch.allclose(exported, network(crops), atol=1e-5)
 
 
 def test_an_operator_that_it_does_not_convert_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
