@@ -20,7 +20,7 @@ from training.evaluate import (
     evaluate_pipeline,
     evaluate_points,
 )
-from training.label import label_folder
+from training.label import Teacher, label_folder
 from training.logs import LogError, plot
 from training.loop import Run, choose_precision, fit
 from training.settings import SettingsError, read_settings
@@ -64,7 +64,18 @@ def _parser() -> argparse.ArgumentParser:
     fit_parser.add_argument("--workers", type=int, default=1, help="augmentation processes (default 1)")
     teach = commands.add_parser("label", help="let trained weights label photos, to train others on")
     teach.add_argument(
-        "--weights", type=Path, default=SHIPPED, help="the teacher's; default: the shipped ones"
+        "--weights",
+        type=Path,
+        nargs="+",
+        default=[SHIPPED],
+        help="the teacher's, several for the mean of what they say; default: the shipped ones",
+    )
+    teach.add_argument(
+        "--zooms",
+        type=_zoom,
+        nargs="+",
+        default=[1.0],
+        help="factors from 0.5 to 2 to look at each photo enlarged by, for the mean; default: 1",
     )
     teach.add_argument("--data", required=True, type=Path, help="folder of photos, or of faces with points/")
     teach.add_argument("--out", required=True, type=Path, help="folder that gets images/ and labels/")
@@ -101,6 +112,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _zoom(text: str) -> float:
+    zoom = float(text)
+    # Written so that nan is refused too.
+    if not 0.5 <= zoom <= 2.0:
+        raise argparse.ArgumentTypeError(f"{text}: from 0.5 to 2")
+    return zoom
+
+
 def _fit(args: argparse.Namespace) -> None:
     named = CONFIGS / f"{args.config}.toml"
     path = named if named.is_file() else Path(args.config)
@@ -124,8 +143,10 @@ def _fit(args: argparse.Namespace) -> None:
 
 
 def _label(args: argparse.Namespace) -> None:
-    network = place(load_network(read_checkpoint(args.weights)), args.device)
-    count = label_folder(network, args.data, args.out, args.sure, args.only, args.device)
+    networks = [place(load_network(read_checkpoint(path)), args.device) for path in args.weights]
+    count = label_folder(
+        Teacher(networks, args.zooms, args.device), args.data, args.out, args.sure, args.only
+    )
     print(f"labelled: {count} faces in {args.out}")
 
 

@@ -1,11 +1,14 @@
 """Labels made by a teacher for faces that have none, or only some: self-training and distillation.
 
-A teacher is any trained network; it need not be shipped. What it is unsure of is labelled ignore.
+A teacher is any trained network, or several; they need not be shipped. What it is unsure of is labelled
+ignore.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +21,7 @@ from tqdm import tqdm
 
 from stn_icnn.labels import CLASS_ID, CLASSES, IGNORE, mirror_ids
 from stn_icnn.network import STNiCNN
+from stn_icnn.sampler import crop, make_theta
 from training.data import DataError, read_image
 
 SIDE = 384
@@ -66,23 +70,51 @@ def read_points(path: Path) -> npt.NDArray[np.float64]:
     return points
 
 
+@dataclass(frozen=True)
+class Teacher:
+    """Who labels: one trained network or several, and how they look at a photo.
+
+    Attributes:
+        networks: in evaluation mode, each of all 19 classes.
+        zooms: factors to enlarge a photo by about its middle; each network sees every one.
+        device: where the networks are.
+    """
+
+    networks: Sequence[STNiCNN]
+    zooms: Sequence[float] = (1.0,)
+    device: str = "cpu"
+
+
 @torch.no_grad()
-def teach(network: STNiCNN, image: npt.NDArray[np.uint8], device: str = "cpu") -> npt.NDArray[np.float32]:
-    """Return a teacher's probabilities (classes, S, S), averaged with those of the mirror image.
+def teach(teacher: Teacher, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Return a teacher's probabilities (classes, S, S): the mean over networks, zooms and mirror images.
 
     Args:
-        network: in evaluation mode, of all 19 classes.
+        teacher: see `Teacher`.
         image: (S, S, 3) uint8 RGB in the framing of the training faces.
-        device: where the network is.
     """
-    side = network.config.input_size
-    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
-    both = np.stack([small, small[:, ::-1]])
-    probabilities = network(torch.from_numpy(both).to(device))
-    mirrored = probabilities[1].flip(-1)[torch.from_numpy(mirror_ids()[: len(CLASSES)].astype(np.int64))]
-    mean = (probabilities[0] + mirrored) / 2.0
-    enlarged = F.interpolate(mean[None], size=image.shape[:2], mode="bilinear")
-    return np.asarray(enlarged[0].cpu().numpy(), np.float32)
+    side = image.shape[0]
+    mirror = torch.from_numpy(mirror_ids()[: len(CLASSES)].astype(np.int64))
+    total, seen = torch.zeros(1, len(CLASSES), side, side), torch.zeros(1, 1, side, side)
+    for zoom in teacher.zooms:
+        middle = (side - 1) / 2
+        matrix = cv2.getRotationMatrix2D((middle, middle), 0.0, zoom)
+        zoomed = cv2.warpAffine(
+            image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        # Places that a zoom leaves out have no say in it.
+        back = make_theta(torch.full((1, 2), zoom), torch.zeros(1, 2))
+        inside = crop(torch.ones(1, 1, side, side), back, (side, side))
+        for network in teacher.networks:
+            size = network.config.input_size
+            small = cv2.resize(zoomed, (size, size), interpolation=cv2.INTER_AREA)
+            both = torch.from_numpy(np.stack([small, small[:, ::-1]])).to(teacher.device)
+            probabilities = network(both).cpu()
+            mean = (probabilities[:1] + probabilities[1:].flip(-1)[:, mirror]) / 2.0
+            enlarged = F.interpolate(mean, size=(side, side), mode="bilinear")
+            total += enlarged if zoom == 1.0 else crop(enlarged, back, (side, side))
+            seen += inside
+    return np.asarray((total / seen)[0].numpy(), np.float32)
 
 
 def merge(
@@ -148,21 +180,18 @@ class Known(NamedTuple):
     outside: npt.NDArray[np.bool_]
 
 
-def label_folder(
-    network: STNiCNN, source: Path, out: Path, sure: float = 0.6, only: str = "*", device: str = "cpu"
-) -> int:
+def label_folder(teacher: Teacher, source: Path, out: Path, sure: float = 0.6, only: str = "*") -> int:
     """Label a folder of photos, with the hair labels or the points that lie beside them.
 
     Faces with points are framed by them first; others are taken to be in the framing of the training
     faces already.
 
     Args:
-        network: the teacher.
+        teacher: see `Teacher`.
         source: holds images/NAME.jpg or NAME.jpg, and perhaps labels/NAME.png (hair) or points/NAME.txt.
         out: gets images/ and labels/.
         sure: see `merge`.
         only: names to take, a shell pattern.
-        device: where the network is.
 
     Returns:
         The number of faces labelled.
@@ -174,11 +203,12 @@ def label_folder(
     paths = sorted(images.glob(f"{only}.jpg"))
     if not paths:
         raise DataError(f"{images}: no photo {only}.jpg there")
-    if len(network.config.classes) != len(CLASSES):
-        raise DataError(f"{network.config.name}: a teacher must know all {len(CLASSES)} classes")
+    for network in teacher.networks:
+        if len(network.config.classes) != len(CLASSES):
+            raise DataError(f"{network.config.name}: a teacher must know all {len(CLASSES)} classes")
     for path in tqdm(paths, desc=f"labelling {source.name}", leave=False):
         face = _framed(source, path) if (source / "points").is_dir() else _aligned(source, path)
-        label = merge(teach(network, face.image, device), sure, face.hair, face.outlines)
+        label = merge(teach(teacher, face.image), sure, face.hair, face.outlines)
         label[face.outside] = IGNORE
         write_labelled(out, path.stem, face.image, label)
     return len(paths)

@@ -14,7 +14,7 @@ from tests.conftest import Image, drawn_face, make_network, tiny_config
 from training.__main__ import main
 from training.data import DataError, read_pair
 from training.evaluate import evaluate_points
-from training.label import merge, outline_masks, read_points, teach
+from training.label import Teacher, merge, outline_masks, read_points, teach
 
 HAIR = CLASS_ID["hair"]
 
@@ -77,14 +77,46 @@ def test_where_points_and_teacher_disagree_nothing_is_taught() -> None:
 
 
 def test_the_mirror_image_is_asked_too() -> None:
-    network = make_network(tiny_config())
+    teacher = Teacher([make_network(tiny_config())])
     crop = np.asarray(cv2.resize(drawn_face(3)[0], (64, 64)), np.uint8)
-    seen = teach(network, crop)
+    seen = teach(teacher, crop)
     assert seen.shape == (19, 64, 64)
     assert np.allclose(seen.sum(axis=0), 1.0, atol=1e-4)
-    mirrored = teach(network, np.ascontiguousarray(crop[:, ::-1]))
+    mirrored = teach(teacher, np.ascontiguousarray(crop[:, ::-1]))
     swapped = mirrored[[0, 1, 2, 3, 5, 4, 7, 6, 9, 8, *range(10, 19)]][..., ::-1]
     assert np.allclose(seen, swapped, atol=1e-5)
+
+
+def test_several_networks_and_zooms_are_averaged_where_they_see() -> None:
+    first, second = make_network(tiny_config()), make_network(tiny_config(), seed=5)
+    crop = np.asarray(cv2.resize(drawn_face(3)[0], (64, 64)), np.uint8)
+    one, two = (teach(Teacher([network]), crop) for network in (first, second))
+    assert not np.allclose(one, two, atol=1e-3)
+    assert np.allclose(teach(Teacher([first, second]), crop), (one + two) / 2.0, atol=1e-5)
+    larger = teach(Teacher([first], [1.0, 1.5]), crop)
+    assert np.allclose(larger.sum(axis=0), 1.0, atol=1e-4)
+    corner = (slice(None), slice(0, 8), slice(0, 8))
+    assert np.allclose(larger[corner], one[corner], atol=1e-5), "the corner is out of sight at 1.5"
+    assert not np.allclose(larger, one, atol=1e-3)
+
+
+def test_zooming_leaves_things_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bright(self: object, crops: torch.Tensor) -> torch.Tensor:
+        """Say hair where the crop is bright, and background elsewhere."""
+        out = torch.zeros(len(crops), 19, *crops.shape[1:3])
+        out[:, HAIR] = crops[..., 0].float() / 255.0
+        out[:, 0] = 1.0 - out[:, HAIR]
+        return out
+
+    network = make_network(tiny_config())
+    monkeypatch.setattr(type(network), "forward", bright)
+    image = np.zeros((128, 128, 3), np.uint8)
+    image[40:80, 30:70] = 255
+    for zoom in (0.8, 1.25):
+        hair = teach(Teacher([network], [zoom]), image)[HAIR] > 0.5
+        rows, columns = np.flatnonzero(hair.any(axis=1)), np.flatnonzero(hair.any(axis=0))
+        found = [rows[0], rows[-1] + 1, columns[0], columns[-1] + 1]
+        assert np.abs(np.array(found) - [40, 80, 30, 70]).max() <= 1
 
 
 def test_a_folder_of_hair_labels_becomes_a_training_set(
@@ -92,7 +124,9 @@ def test_a_folder_of_hair_labels_becomes_a_training_set(
 ) -> None:
     out = tmp_path / "taught"
     args = ["label", "--weights", str(tiny_checkpoint.path), "--data", str(face_folder), "--out", str(out)]
-    assert main([*args, "--only", "face[01]", "--sure", "0.01", "--device", "cpu"]) == 0
+    assert (
+        main([*args, "--only", "face[01]", "--sure", "0.01", "--device", "cpu", "--zooms", "0.9", "1"]) == 0
+    )
     assert "labelled: 2 faces" in capsys.readouterr().out
     image, label = read_pair(out, "face0")
     assert image.shape == (384, 384, 3)
@@ -104,7 +138,7 @@ def test_a_folder_of_hair_labels_becomes_a_training_set(
 def test_faces_in_the_wild_are_framed_by_their_points(
     tiny_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def all_skin(network: object, image: Image, device: str) -> npt.NDArray[np.float32]:
+    def all_skin(teacher: object, image: Image) -> npt.NDArray[np.float32]:
         return sure_of(np.ones(image.shape[:2], np.uint8))
 
     monkeypatch.setattr("training.label.teach", all_skin)
@@ -189,5 +223,5 @@ def test_a_teacher_must_know_every_class(tmp_path: Path) -> None:
     network = make_network(replace(tiny_config(), classes=tuple(range(18))))
     cv2.imwrite(str(tmp_path / "a.jpg"), np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(DataError, match="all 19 classes"):
-        label_folder(network, tmp_path, tmp_path / "out")
+        label_folder(Teacher([network]), tmp_path, tmp_path / "out")
     assert torch.is_grad_enabled()
