@@ -1,4 +1,4 @@
-"""MediaPipe's FaceLandmarker, to compare with; the only file of the benchmarks that imports mediapipe."""
+"""MediaPipe's FaceLandmarker, to compare with."""
 
 from __future__ import annotations
 

@@ -17,13 +17,14 @@ from benchmarks.landmarker import Landmarker
 from benchmarks.machine import held_on_cores
 from benchmarks.networks import bisenet, paper
 from benchmarks.report import Result, Row, compared
+from benchmarks.selfie import SelfieSegmenter
 from benchmarks.statistics import interleave
 from engines import EngineError, load_engine
 from engines.loader import available_cores
 from realtime.detection import FaceDetector
 from realtime.errors import ModelError
 from realtime.frames import Image
-from realtime.segmentation import PersonSegmenter
+from realtime.segmentation import person_segmenter
 from realtime.smoothing import STRENGTH
 from realtime.tracking import FaceTracker
 
@@ -112,9 +113,10 @@ def _add_landmarker(calls: Calls, images: Sequence[Image], model: Path | None, u
 
 
 def _add_segmenter(calls: Calls, images: Sequence[Image], model: Path | None, undo: ExitStack) -> None:
-    segmenter = undo.enter_context(closing(PersonSegmenter()))
-    frames = to_and_fro(images)
-    calls["selfie segmenter"] = lambda: segmenter.segment(next(frames).image)
+    theirs, ours = undo.enter_context(SelfieSegmenter()), person_segmenter()
+    frames, others = to_and_fro(images), to_and_fro(images)
+    calls["selfie segmenter"] = lambda: theirs.segment(next(frames).image)
+    calls["its network, as we run it"] = lambda: ours.segment(next(others).image)
 
 
 def _networks(rounds: int, threads: int, notes: list[str]) -> list[Row]:

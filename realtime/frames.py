@@ -202,12 +202,11 @@ class ParsedFace:
         Returns:
             None where nothing of it is seen.
         """
-        seen = plane > 1.0 / 512.0
-        columns, rows = np.flatnonzero(seen.any(axis=0)), np.flatnonzero(seen.any(axis=1))
-        if not len(rows):
+        left, top, width, height = cv2.boundingRect((plane > 1.0 / 512.0).view(np.uint8))
+        if not width:
             return None
         more = 1.0 + margin
-        box = (columns[0] - more, rows[0] - more, columns[-1] + more + 1.0, rows[-1] + more + 1.0)
+        box = (left - more, top - more, left + width + more, top + height + more)
         return self._covered(box, plane.shape[-1])
 
     def sample(

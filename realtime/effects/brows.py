@@ -11,7 +11,7 @@ import numpy as np
 from realtime.effects.effect import Colour
 from realtime.effects.paint import blend
 from realtime.effects.patch import FINE_DETAIL, Patch
-from realtime.effects.tone import lab_of, ramp, to_lab, to_rgb
+from realtime.effects.tone import Lab, lab_of, ramp, to_lab, to_rgb
 from realtime.frames import Image, ParsedFace
 
 BROWS = ("r_brow", "l_brow")
@@ -43,11 +43,11 @@ class Brows:
         if patch is None:
             return
         alpha = patch.refined(plane)
-        lab, goal = to_lab(patch.pixels), lab_of(self.color)
-        light = lab[..., 0]
+        light, a, b = to_lab(patch.pixels)
+        goal, *aims = lab_of(self.color)
         # The skin around is what a hair is darker than.
         skin = cv2.blur(light, (2 * (patch.size[1] // 4) + 1, 2 * (patch.size[0] // 2) + 1))
         hair = 0.25 + 0.75 * ramp(skin - light, -2.0, 14.0)
-        lab[..., 0] += DARKEN * np.minimum(goal[0] - light, 0.0)
-        lab[..., 1:] += 0.5 * (goal[1:] - lab[..., 1:])
-        blend(patch.pixels, alpha * hair, to_rgb(lab), self.strength)
+        tinted = (plane + 0.5 * (aim - plane) for plane, aim in zip((a, b), aims, strict=True))
+        painted = Lab(light + DARKEN * np.minimum(goal - light, 0.0), *tinted)
+        blend(patch.pixels, alpha * hair, to_rgb(painted), self.strength)

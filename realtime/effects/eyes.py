@@ -17,6 +17,8 @@ from realtime.frames import Image, ParsedFace, Plane
 
 # Radius of an iris over the eye's width and over the side of the face's crop.
 OVER_WIDTH, OVER_SIDE = 0.215, 0.0215
+# Radius in pixels at which an iris is looked for: finer tells its place no better.
+SEARCHED_RADIUS = 5.0
 # In pixels of the image: a smaller iris is a few pixels of no colour.
 LEAST_RADIUS = 2.0
 
@@ -49,20 +51,20 @@ class Eyes:
         if radius < LEAST_RADIUS or min(patch.size) < 3:
             return
         lab, opening = to_lab(patch.pixels), patch.sample(plane)
-        iris = _iris(lab[..., 0], opening, radius)
+        iris = _iris(lab.light, opening, radius)
         if iris is not None:
             blend(patch.pixels, iris * opening, to_rgb(self._painted(lab, iris)), self.strength * eye.shown)
 
     def _painted(self, lab: Lab, iris: Plane) -> Lab:
-        goal = lab_of(self.color)
-        light = lab[..., 0]
-        mean = float((light * iris).sum() / max(float(iris.sum()), 1e-6))
-        painted = lab.copy()
+        light, *chroma = lab
+        goal, *aims = lab_of(self.color)
+        mean = float((light * iris).sum()) / max(float(iris.sum()), 1e-6)
         # Dark irises need light to show a colour; the pattern of fibres is kept on top of it.
-        painted[..., 0] += 0.35 * max(0.0, float(goal[0]) - mean) * ramp(light, 0.4 * mean, 1.2 * mean)
-        share = np.minimum(1.0, painted[..., :1] / max(float(goal[0]), 1.0)) ** 0.7
-        painted[..., 1:] = 0.15 * lab[..., 1:] + 0.95 * share * goal[1:]
-        return painted
+        painted = light + 0.35 * max(0.0, goal - mean) * ramp(light, 0.4 * mean, 1.2 * mean)
+        share = cv2.pow(np.minimum(painted * (1.0 / max(goal, 1.0)), 1.0), 0.7)
+        return Lab(
+            painted, *(0.15 * plane + 0.95 * aim * share for plane, aim in zip(chroma, aims, strict=True))
+        )
 
 
 def _radius(face: ParsedFace, eye: Eye) -> float:
@@ -76,16 +78,11 @@ def _iris(light: Plane, opening: Plane, radius: float) -> Plane | None:
 
     The iris is the disc that is darkest against its surroundings, inside the eye's opening.
     """
-    score = _darkness(light, opening, radius)
-    best = float(score.max())
-    if best <= 0.0:
+    centre = _centre(light, opening, radius)
+    if centre is None:
         return None
-    # The centre of mass of the best places moves smoothly from frame to frame; a single best one jumps.
-    weight = np.maximum(score / best - 0.85, 0.0)
-    rows, columns = np.mgrid[: light.shape[0], : light.shape[1]].astype(np.float32)
-    total = float(weight.sum())
-    y, x = float((rows * weight).sum()) / total, float((columns * weight).sum()) / total
-    distance = np.hypot(rows - y, columns - x) / radius
+    rows, columns = _grid(light.shape[0]) - centre[0], _grid(light.shape[1]) - centre[1]
+    distance = np.sqrt((rows * rows)[:, None] + columns * columns) * np.float32(1.0 / radius)
     disc = ramp(distance, 1.1, 0.85) * opening
     inside = light[disc > 0.5]
     if not inside.size:
@@ -98,12 +95,35 @@ def _iris(light: Plane, opening: Plane, radius: float) -> Plane | None:
     return np.asarray(ring * (1.0 - pale), np.float32)
 
 
+def _centre(light: Plane, opening: Plane, radius: float) -> tuple[float, float] | None:
+    """Return the iris's middle: its row and its column; None where nothing is darker than the rest."""
+    height, width = light.shape
+    step = max(1, int(radius / SEARCHED_RADIUS))
+    size = (-(-width // step), -(-height // step))
+    if step > 1:
+        light = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_AREA), np.float32)
+        opening = np.asarray(cv2.resize(opening, size, interpolation=cv2.INTER_AREA), np.float32)
+    score = _darkness(light, opening, radius / step)
+    best = float(score.max())
+    if best <= 0.0:
+        return None
+    # The centre of mass of the best places moves smoothly from frame to frame; a single best one jumps.
+    weight = np.maximum(score - 0.85 * best, 0.0)
+    total = float(weight.sum())
+    row = float(weight.sum(axis=1) @ _grid(size[1])) / total
+    column = float(weight.sum(axis=0) @ _grid(size[0])) / total
+    return (row + 0.5) * height / size[1] - 0.5, (column + 0.5) * width / size[0] - 0.5
+
+
+def _grid(count: int) -> Plane:
+    return np.arange(count, dtype=np.float32)
+
+
 def _darkness(light: Plane, opening: Plane, radius: float) -> Plane:
     """Return, for a disc around each pixel, how much darker than the eye's mean the opening in it is."""
     mean = float((light * opening).sum() / max(float(opening.sum()), 1e-6))
     dark = (mean - light) * opening
-    reach = int(np.ceil(radius))
-    rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    disc = (np.hypot(rows, columns) <= radius).astype(np.float32)
+    line = np.arange(-int(np.ceil(radius)), int(np.ceil(radius)) + 1, dtype=np.float32) ** 2
+    disc = (line[:, None] + line <= radius * radius).astype(np.float32)
     summed = cv2.filter2D(dark, -1, disc / disc.sum(), borderType=cv2.BORDER_CONSTANT)
     return np.asarray(summed * (opening > 0.5), np.float32)

@@ -18,6 +18,9 @@ LEAST_COLUMNS = 4
 OPEN = (0.12, 0.24)
 # Share of the largest piece's area at which a piece of hair apart from it starts to count, and counts fully.
 SPECK = (0.08, 0.2)
+# Places along a lid, and their powers 2, 1 and 0.
+_ALONG = np.linspace(-1.0, 1.0, 17)
+_POWERS = np.vander(_ALONG, 3)
 FACE = ("skin", "nose", "l_eye", "r_eye", "l_brow", "r_brow", "mouth", "u_lip", "l_lip", "eye_g")
 
 
@@ -67,11 +70,9 @@ def find_eye(face: ParsedFace, name: str) -> Eye | None:
     tops, bottoms = _crossings(opening), plane.shape[0] - 1 - _crossings(opening[::-1])
     # Lids are smooth curves: a fit is steadier than single columns, and finer than the parser's pixels.
     middle, half = (columns[0] + columns[-1]) / 2.0, (columns[-1] - columns[0] + 1) / 2.0
-    t = (columns - middle) / half
-    along = np.linspace(-1.0, 1.0, 17)
-    x = middle + half * along
-    upper = np.stack([x, np.polyval(np.polyfit(t, tops, 2), along)], axis=1)
-    lower = np.stack([x, np.polyval(np.polyfit(t, bottoms, 2), along)], axis=1)
+    curves = np.linalg.lstsq(np.vander((columns - middle) / half, 3), np.stack([tops, bottoms], axis=1))[0]
+    x, lids = middle + half * _ALONG, _POWERS @ curves
+    upper, lower = np.stack([x, lids[:, 0]], axis=1), np.stack([x, lids[:, 1]], axis=1)
     if _nose_x(face) > middle:
         upper, lower = upper[::-1], lower[::-1]
     return _eye(upper, lower)
@@ -151,7 +152,10 @@ def _spot(side: int, x: float, y: float, wide: float, high: float, out: float) -
     """Return an oval that falls off softly and rises towards the ear; a cheek turned away has none."""
     if wide < 0.3 * high:
         return np.zeros((side, side), np.float32)
-    rows, columns = np.mgrid[:side, :side].astype(np.float32)
-    across, down = (columns - x) * out, rows - y
-    tilted = down + 0.35 * across
-    return np.asarray(np.exp(-0.5 * ((across / wide) ** 2 + (tilted / high) ** 2)), np.float32)
+    line = np.arange(side, dtype=np.float32)
+    across, down = (line - x) * out, line - y
+    tilted = (down / high)[:, None] + 0.35 / high * across
+    tilted *= tilted
+    tilted += (across / wide) ** 2
+    tilted *= -0.5
+    return np.asarray(cv2.exp(tilted), np.float32)

@@ -78,7 +78,7 @@ class Hair:
         blend(patch.pixels, alpha, np.asarray(painted, np.uint8), self.strength)
 
     def _lightens(self, mean: float) -> bool:
-        return max(float(lab_of(colour)[0]) for colour in (self.color, self.tips or self.color)) > mean
+        return max(lab_of(colour)[0] for colour in (self.color, self.tips or self.color)) > mean
 
     @staticmethod
     def _no_halo(patch: Patch, alpha: Plane, mean: float, deviation: float) -> Plane:
@@ -90,7 +90,7 @@ class Hair:
 
     def _table(self, colour: Colour, mean: float, deviation: float, dim: float) -> Image:
         """Return the dyed colour of each grey level: (256, 1, 3) uint8 RGB."""
-        light, (goal, *chroma) = grey_lightness(), (float(v) for v in lab_of(colour))
+        light, (goal, *chroma) = grey_lightness(), lab_of(colour)
         mean = float(np.clip(mean, 3.0, 97.0))
         reached = float(np.clip(mean + REACH * (goal * dim - mean), 8.0, 92.0))
         # So much that most strands find room between black and white, on either side of the mean.

@@ -53,19 +53,20 @@ class Lips:
                 blend(patch.pixels, alpha, to_rgb(self._painted(lab, alpha)), self.strength)
 
     def _painted(self, lab: Lab, alpha: Plane) -> Lab:
-        light, *chroma = (np.asarray(plane, np.float32) for plane in cv2.split(lab))
+        light, *chroma = lab
         mean, deviation = statistics(light, alpha)
-        target = lab_of(self.color)
-        reached = mean + (DARKEN if target[0] < mean else LIGHTEN) * (target[0] - mean)
+        goal, *aims = lab_of(self.color)
+        reached = mean + (DARKEN if goal < mean else LIGHTEN) * (goal - mean)
         # A colour that is not given all its light isn't given all its chroma either.
-        dim = min(1.0, reached / max(float(target[0]), 1.0))
+        dim = min(1.0, reached / max(goal, 1.0))
         # What reflects the lamp lies over the colour: it takes less of it.
         shine = 0.6 * ramp(light, mean + 1.5 * deviation, mean + 3.5 * deviation + 4.0)
-        planes = [light + (reached - mean) * (1.0 - shine) + self._gloss(light)]
-        for plane, aim in zip(chroma, target[1:], strict=True):
-            goal = dim * aim + OWN_CHROMA * (plane - statistics(plane, alpha)[0])
-            planes.append(goal + 0.7 * shine * (plane - goal))
-        return np.asarray(cv2.merge([np.asarray(plane, np.float32) for plane in planes]), np.float32)
+        painted = light + (reached - mean) * (1.0 - shine) + self._gloss(light)
+        tinted = []
+        for plane, aim in zip(chroma, aims, strict=True):
+            colour = (dim * aim - OWN_CHROMA * statistics(plane, alpha)[0]) + OWN_CHROMA * plane
+            tinted.append(colour + 0.7 * shine * (plane - colour))
+        return Lab(painted, *tinted)
 
     def _gloss(self, light: Plane) -> Plane:
         """Return what is added to lightness: ridges that already shine gain or lose."""
@@ -79,8 +80,8 @@ def _teeth(lab: Lab, alpha: Plane, mouth: Plane) -> Plane:
     """Return how surely each pixel is a tooth that the lips' alpha took in: pale, and by the open mouth."""
     if not mouth.any() or float(alpha.sum()) <= LEAST_AREA:
         return np.zeros_like(alpha)
-    red, _ = statistics(lab[..., 1], alpha)
+    red, _ = statistics(lab.a, alpha)
     reach = 2 * max(1, round(0.12 * alpha.shape[0])) + 1
     near = cv2.blur(mouth, (reach, reach))
-    pale = ramp(lab[..., 1], 0.75 * red, 0.4 * red)
+    pale = ramp(lab.a, 0.75 * red, 0.4 * red)
     return np.asarray(pale * np.minimum(1.0, 3.0 * near), np.float32)

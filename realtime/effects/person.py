@@ -19,6 +19,8 @@ FITTED_SIDE, EDGE_SIDE = 320, 640
 EDGE_RADIUS = 3
 # Confidence that is surely background and surely person.
 SURE = (0.4, 0.9)
+# The fitted matte that is nothing and all.
+VEIL = (0.15, 0.85)
 # What the parser adds is the head: of clothes the segmenter knows more.
 NO_HEAD = ("background", "cloth")
 # Radius of the strongest blur over the longer side.
@@ -67,10 +69,11 @@ def person_matte(scene: Scene, faces: Sequence[ParsedFace]) -> Image:
     sure = np.clip((matte - low) * (1.0 / (high - low)), 0.0, 1.0).astype(np.float32)
     slope, offset = local_model(_grey(scene.fitted), sure, EDGE_RADIUS)
     fine = scene.edge.shape[1::-1]
-    matte = cv2.resize(slope, fine) * _grey(scene.edge) + cv2.resize(offset, fine)
     # Steeper about the middle: the filter leaves a veil on either side of an edge.
-    steep = np.clip((matte - 0.15) * (255.0 / 0.7), 0.0, 255.0).astype(np.uint8)
-    return _bars_kept(np.asarray(cv2.resize(steep, (width, height)), np.uint8), scene.image)
+    steep = np.float32(255.0 / (VEIL[1] - VEIL[0]))
+    matte = cv2.multiply(cv2.resize(slope * steep, fine), _grey(scene.edge), dtype=cv2.CV_32F)
+    matte = cv2.add(matte, cv2.resize((offset - np.float32(VEIL[0])) * steep, fine), dtype=cv2.CV_8U)
+    return _bars_kept(np.asarray(cv2.resize(matte, (width, height)), np.uint8), scene.image)
 
 
 def _bars_kept(matte: Image, image: Image) -> Image:

@@ -10,7 +10,7 @@ import numpy as np
 
 from realtime.effects.paint import add_difference
 from realtime.effects.patch import Patch
-from realtime.effects.tone import statistics, to_lab, to_rgb
+from realtime.effects.tone import Lab, statistics, to_lab, to_rgb
 from realtime.frames import Image, ParsedFace, Plane
 
 SKIN = ("skin", "nose")
@@ -47,15 +47,14 @@ class Skin:
                 weight = cv2.blur(cv2.erode(alpha, np.ones((3, 3), np.uint8)), (3, 3))
                 radius = max(1, round(RADIUS * face.alignment.side / patch.step))
                 painted = self._even(_smooth(patch.small, radius), np.asarray(weight, np.float32))
-                change = painted.astype(np.float32) - patch.small
-                add_difference(patch, change * (self.strength * weight)[..., None])
+                add_difference(patch, painted, np.asarray(self.strength * weight, np.float32))
 
     def _even(self, smooth: Image, weight: Plane) -> Image:
-        lab = to_lab(smooth)
-        for channel in (1, 2):
-            mean, _ = statistics(lab[..., channel], weight + np.float32(1e-6))
-            lab[..., channel] += 0.45 * self.even * (mean - lab[..., channel])
-        return to_rgb(lab)
+        light, *chroma = to_lab(smooth)
+        for plane in chroma:
+            mean, _ = statistics(plane, weight + np.float32(1e-6))
+            plane += np.float32(0.45 * self.even) * (np.float32(mean) - plane)
+        return to_rgb(Lab(light, *chroma))
 
 
 def _smooth(image: Image, radius: int) -> Image:

@@ -35,17 +35,16 @@ class Teeth:
             alpha = patch.refined(plane)
             if float(alpha.sum()) < LEAST_AREA:
                 continue
-            lab = to_lab(patch.pixels)
+            light, a, b = lab = to_lab(patch.pixels)
             alpha = alpha * _tooth(lab, alpha)
-            lab[..., 2] -= 0.75 * np.maximum(lab[..., 2] - 1.0, 0.0)
-            lab[..., 1] *= 0.85
-            lab[..., 0] += 0.18 * np.maximum(96.0 - lab[..., 0], 0.0)
-            blend(patch.pixels, alpha, to_rgb(lab), self.strength)
+            paler = b - 0.75 * np.maximum(b - 1.0, 0.0)
+            painted = Lab(light + 0.18 * np.maximum(96.0 - light, 0.0), 0.85 * a, paler)
+            blend(patch.pixels, alpha, to_rgb(painted), self.strength)
 
 
 def _tooth(lab: Lab, alpha: Plane) -> Plane:
     """Return how surely each pixel is a tooth: light for this mouth, and neither gum nor tongue."""
-    light, red = lab[..., 0], lab[..., 1]
+    light, red, _ = lab
     inside = light[alpha > 0.5]
     top = float(np.percentile(inside, 90)) if inside.size else 100.0
     # In a mouth that is dark throughout there are no teeth to see.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -9,29 +11,45 @@ import numpy.typing as npt
 from realtime.effects.effect import Colour
 from realtime.frames import Image, Plane
 
-Lab = npt.NDArray[np.float32]
+
+class Lab(NamedTuple):
+    """A picture in CIELAB, plane by plane: arithmetic on interleaved channels takes twice the time.
+
+    Attributes:
+        light: (h, w) float32 L*, 0 to 100.
+        a: (h, w) float32 a*, about -128 to 127.
+        b: (h, w) float32 b*, likewise.
+    """
+
+    light: Plane
+    a: Plane
+    b: Plane
 
 
 def to_lab(image: Image) -> Lab:
-    """Return (h, w, 3) float32 CIELAB of an RGB image: L* 0 to 100, a* and b* about -128 to 127."""
+    """Return the CIELAB of a picture (h, w, 3) uint8 RGB."""
     # Through 8 bits: a third of the time of the float conversion, and finer than anyone sees.
-    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
-    lab[..., 0] *= 100.0 / 255.0
-    lab[..., 1:] -= 128.0
-    return lab
+    light, a, b = (plane.astype(np.float32) for plane in cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2LAB)))
+    light *= np.float32(100.0 / 255.0)
+    a -= np.float32(128.0)
+    b -= np.float32(128.0)
+    return Lab(light, a, b)
 
 
 def to_rgb(lab: Lab) -> Image:
-    """Return (h, w, 3) uint8 RGB of CIELAB as `to_lab` gives it; what RGB can't show is clipped."""
-    scaled = lab * np.array([2.55, 1.0, 1.0], np.float32) + np.array([0.5, 128.5, 128.5], np.float32)
-    eight = np.clip(scaled, 0.0, 255.0).astype(np.uint8)
-    return np.asarray(cv2.cvtColor(eight, cv2.COLOR_LAB2RGB), np.uint8)
+    """Return (h, w, 3) uint8 RGB of CIELAB; what RGB can't show is clipped."""
+    light = np.multiply(lab.light, np.float32(255.0 / 100.0))
+    half = np.float32(128.5)
+    planes = [light + np.float32(0.5), lab.a + half, lab.b + half]
+    eight = [np.clip(plane, 0.0, 255.0, out=plane).astype(np.uint8) for plane in planes]
+    return np.asarray(cv2.cvtColor(cv2.merge(eight), cv2.COLOR_LAB2RGB), np.uint8)
 
 
-def lab_of(colour: Colour) -> Lab:
-    """Return (3,) float32 CIELAB of an RGB colour."""
+def lab_of(colour: Colour) -> tuple[float, float, float]:
+    """Return the CIELAB of an RGB colour."""
     lab = cv2.cvtColor(np.array([[colour]], np.float32) / 255.0, cv2.COLOR_RGB2LAB)
-    return np.asarray(lab[0, 0], np.float32)
+    light, a, b = (float(value) for value in lab[0, 0])
+    return light, a, b
 
 
 def grey_lightness() -> Plane:
@@ -40,7 +58,7 @@ def grey_lightness() -> Plane:
     return np.asarray(cv2.cvtColor(grey, cv2.COLOR_RGB2LAB)[0, :, 0], np.float32)
 
 
-def rgb_table(lab: Lab) -> Image:
+def rgb_table(lab: npt.NDArray[np.float32]) -> Image:
     """Return (256, 1, 3) uint8 RGB, for `cv2.applyColorMap`, of (256, 3) float32 CIELAB."""
     rgb = cv2.cvtColor(lab[:, None].astype(np.float32), cv2.COLOR_LAB2RGB)
     return np.asarray(np.clip(rgb * 255.0 + 0.5, 0.0, 255.0), np.uint8)
