@@ -52,6 +52,12 @@ class OpenVinoEngine(LockedEngine):
         super().__init__("openvino", EngineSpec.of(checkpoint.network), precision, what, infer)
 
 
+def reason(error: RuntimeError) -> str:
+    """Return what OpenVINO says in the last line of an error; the ones before name its own source files."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
 def open_network(xml: Path, threads: int) -> Infer:
     """Compile a written network and return a function that runs it, one call at a time.
 
@@ -65,13 +71,7 @@ def open_network(xml: Path, threads: int) -> Infer:
     return _running(_compile(xml, threads))
 
 
-def open_options(threads: int, streams: int = 1) -> dict[str, Any]:
-    """Return what OpenVINO is asked for: fp32, and the least time or so many faces at once.
-
-    Args:
-        threads: CPU threads; 0 for OpenVINO's own choice.
-        streams: faces at once.
-    """
+def _options(threads: int, streams: int) -> dict[str, Any]:
     options: dict[str, Any] = {
         # Without it a processor with bf16 silently computes in bf16. int8 layers stay int8.
         "INFERENCE_PRECISION_HINT": "f32",
@@ -99,9 +99,9 @@ def _compile(xml: Path, threads: int, streams: int = 1) -> Any:
         model = core.read_model(str(xml))
         _, *rest = model.input(0).partial_shape
         model.reshape([1, *rest])
-        return core.compile_model(model, "CPU", open_options(threads, streams))
+        return core.compile_model(model, "CPU", _options(threads, streams))
     except RuntimeError as error:
-        raise EngineUnavailable(f"OpenVINO could not compile {xml}: {error}") from None
+        raise EngineUnavailable(f"OpenVINO could not compile {xml}: {reason(error)}") from None
 
 
 def _compiled(
@@ -145,7 +145,7 @@ def _compiled(
             core = openvino.Core()
             ready = {count: (entry.folder / READY.format(count)).read_bytes() for count in streams}
             return [
-                core.import_model(blob, "CPU", open_options(options.threads, count))
+                core.import_model(blob, "CPU", _options(options.threads, count))
                 for count, blob in ready.items()
             ]
     return [_compile(xml, options.threads, count) for count in streams]

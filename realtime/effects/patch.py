@@ -126,12 +126,15 @@ def local_model(guide: Image, plane: Plane, radius: int) -> tuple[Plane, Plane]:
     """Return slope and offset, per pixel, of the plane as a linear function of the guide's 0 to 255."""
     side = (2 * radius + 1, 2 * radius + 1)
     # About the middle, or single precision would lose the variance.
-    grey = guide.astype(np.float32) - 128.0
-    means = cv2.blur(cv2.merge([grey, plane, grey * grey, grey * plane]), side)
-    grey_mean, plane_mean, square_mean, product_mean = cv2.split(means)
-    slope = (product_mean - grey_mean * plane_mean) / (
-        square_mean - grey_mean * grey_mean + EDGE_VARIANCE * 255.0**2
-    )
-    offset = plane_mean - slope * (grey_mean + 128.0)
-    smooth = cv2.blur(cv2.merge([slope, offset]), side)
-    return np.ascontiguousarray(smooth[..., 0]), np.ascontiguousarray(smooth[..., 1])
+    grey = guide.astype(np.float32) - np.float32(128.0)
+    planes = (grey, plane, grey * grey, grey * plane)
+    grey_mean, plane_mean, variance, slope = (np.asarray(cv2.blur(p, side), np.float32) for p in planes)
+    # In place from here on: new pictures cost more than the sums in them.
+    variance -= grey_mean * grey_mean
+    variance += np.float32(EDGE_VARIANCE * 255.0**2)
+    slope -= grey_mean * plane_mean
+    slope /= variance
+    grey_mean += np.float32(128.0)
+    grey_mean *= slope
+    plane_mean -= grey_mean
+    return np.asarray(cv2.blur(slope, side), np.float32), np.asarray(cv2.blur(plane_mean, side), np.float32)
