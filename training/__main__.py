@@ -104,6 +104,13 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         help="with --protocol pipeline: of the engine (default auto)",
     )
+    check.add_argument(
+        "--points-offset",
+        type=float,
+        default=0.0,
+        metavar="PX",
+        help="with points/: added to x and y, as -1 where pixels are counted from 1; default 0",
+    )
     check.add_argument("--json", type=Path, help="write the scores here")
     check.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     curves = commands.add_parser("plot", help="draw the learning curves of runs")
@@ -157,7 +164,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         faces = load_faces(args.data, args.split, 512)
         result = evaluate_network(network, faces, args.device, args.stages)
     elif (args.data / "points").is_dir():
-        result = evaluate_points(args.weights, args.data, args.precision)
+        result = evaluate_points(args.weights, args.data, args.precision, args.points_offset)
     else:
         result = evaluate_pipeline(args.weights, args.data, args.split, args.precision)
     result |= {"protocol": args.protocol, "parameters": parameters, "macs": count_macs(network)}

@@ -102,7 +102,9 @@ def evaluate_pipeline(weights: Path, root: Path, split: str, precision: str = "a
     return {"faces": len(names), "found": found, **scores(matrix), **edges.scores()}
 
 
-def evaluate_points(weights: Path, root: Path, precision: str = "auto") -> dict[str, Any]:
+def evaluate_points(
+    weights: Path, root: Path, precision: str = "auto", offset: float = 0.0
+) -> dict[str, Any]:
     """Score `realtime.FaceParser` on in-the-wild faces that have 68 points instead of labels.
 
     The face meant is the found one whose eyes lie nearest to the points', at most half the distance
@@ -112,6 +114,7 @@ def evaluate_points(weights: Path, root: Path, precision: str = "auto") -> dict[
         weights: of the engine that `auto` chooses.
         root: holds images/NAME.jpg and points/NAME.txt.
         precision: of the engine, see `engines.load_engine`.
+        offset: in pixels, added to the points' x and y; -1 where they count pixels from 1.
 
     Returns:
         "faces", "found" (counts), and the means over all faces of the intersection over union of
@@ -129,7 +132,7 @@ def evaluate_points(weights: Path, root: Path, precision: str = "auto") -> dict[
     with _parser(weights, precision) as parser:
         for path in tqdm(paths, desc=root.name, leave=False):
             image = read_image(root / "images" / f"{path.stem}.jpg")
-            points = read_points(path)
+            points = read_points(path) + offset
             face = face_meant(parser.parse(image), points)
             if face is None:
                 rows.append((0.0, 0.0, 0.0, 0.0))

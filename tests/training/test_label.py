@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -211,6 +212,23 @@ def test_points_score_the_pipeline(
     # The face not found counts as 0, so half is the most there is.
     assert 0.3 < result["mouth_iou"] <= 0.5
     assert 0.25 < result["eyes_iou"] <= 0.5
+    for name in ("face", "none"):
+        np.savetxt(tmp_path / "points" / f"{name}.txt", points + 6.0)
+    moved = [
+        "evaluate",
+        "--data",
+        str(tmp_path),
+        "--protocol",
+        "pipeline",
+        "--json",
+        str(tmp_path / "a.json"),
+    ]
+    assert main([*moved, "--points-offset", "0"]) == 0
+    assert json.loads((tmp_path / "a.json").read_text())["eyes_iou"] < 0.9 * result["eyes_iou"]
+    assert main([*moved, "--points-offset", "-6"]) == 0
+    assert json.loads((tmp_path / "a.json").read_text())["eyes_iou"] == pytest.approx(
+        result["eyes_iou"], abs=0.01
+    )
     with pytest.raises(DataError, match=r"no NAME\.txt"):
         evaluate_points(SHIPPED, tmp_path / "images")
 
