@@ -47,8 +47,8 @@ class Eyeshadow:
         found = around(np.concatenate(outlines), 3.0 * soft + 1.0, image.shape[:2])
         if found is None:
             return
-        layers = np.stack([filled(outline, *found) for outline in outlines]).mean(axis=0)
-        alpha = np.asarray(cv2.GaussianBlur(layers, (0, 0), soft), np.float32)
+        layers = sum((filled(outline, *found) for outline in outlines[1:]), filled(outlines[0], *found))
+        alpha = np.asarray(cv2.GaussianBlur(layers * (1.0 / len(outlines)), (0, 0), soft), np.float32)
         opening = filled(to_image(face, np.concatenate([eye.upper, eye.lower[::-1]])), *found)
         alpha *= (1.0 - opening) * face.sample(face.paint_plane(WHERE), *found)
         region = image[found]
