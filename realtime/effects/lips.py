@@ -73,7 +73,7 @@ class Lips:
         gain = self.gloss - AS_IT_IS
         reach = 2 * max(1, round(0.15 * min(light.shape))) + 1
         ridges = np.maximum(light - cv2.blur(light, (reach, reach)), 0.0)
-        return np.asarray(ridges * (2.0 * gain if gain > 0.0 else 1.5 * gain), np.float32)
+        return np.asarray(ridges * (2.0 * gain if gain > 0.0 else 1.1 * gain), np.float32)
 
 
 def _teeth(lab: Lab, alpha: Plane, mouth: Plane) -> Plane:
