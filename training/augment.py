@@ -32,7 +32,7 @@ class Augmentation:
 
     Attributes:
         mirror: probability of a mirror image, with left and right classes renamed.
-        width: mean side of the crop in sides of the photo; the run-time crop is 1.08.
+        width: mean side of the crop in sides of the photo; the run-time crop's too.
         zoom: largest factor by which the face appears larger or smaller than that.
         roll_degrees: standard deviation of the roll left by alignment.
         turn: probability of any roll up to 45 degrees instead, as when a keypoint is off.
