@@ -33,7 +33,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     fit_parser = commands.add_parser("fit", help="train a network; goes on where --out stands")
-    fit_parser.add_argument("--config", required=True, help="a TOML file, or a name: realtime, paper")
+    fit_parser.add_argument(
+        "--config",
+        required=True,
+        help="a TOML file, or a name: realtime, finish, distil, paper, teacher, search",
+    )
     fit_parser.add_argument(
         "--set",
         action="append",
