@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -43,7 +44,7 @@ def agreement(data: Path, model: Path | None, most: int | None, threads: int, no
     with FaceParser(max_faces=4, threads=threads) as parser:
         rows = [_row("ours", _scores(paths, data, lambda image, points: _ours(parser, image, points)))]
     try:
-        with Landmarker(model, video=False) as landmarker:
+        with closing(Landmarker(model, video=False)) as landmarker:
             scores = _scores(paths, data, lambda image, points: _theirs(landmarker, image))
             rows.append(_row("FaceLandmarker", scores))
     except RealtimeError as error:

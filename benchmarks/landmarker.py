@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import weakref
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from realtime.detection import release
 from realtime.errors import ModelError
 from realtime.frames import Image
-from realtime.quiet import native_chatter_hidden
+from realtime.vision_task import VisionTask
 
 GET_IT = (
     "get face_landmarker.task from the page of MediaPipe's Face Landmarker "
@@ -28,8 +26,8 @@ RINGS: dict[str, tuple[int, ...]] = {
 }
 
 
-class Landmarker:
-    """FaceLandmarker for one face, without blendshapes; a context manager.
+class Landmarker(VisionTask):
+    """FaceLandmarker for one face, without blendshapes.
 
     Args:
         model: face_landmarker.task; None where the user gave none.
@@ -44,19 +42,18 @@ class Landmarker:
             raise ModelError(f"FaceLandmarker: no model was given; {GET_IT}")
         if not model.is_file():
             raise ModelError(f"FaceLandmarker: {model}: no such file; {GET_IT}")
-        with native_chatter_hidden():
-            import mediapipe
 
-            vision = mediapipe.tasks.vision
+        def make(tasks: Any) -> Any:
+            vision = tasks.vision
             options = vision.FaceLandmarkerOptions(
-                mediapipe.tasks.BaseOptions(model_asset_path=str(model)),
+                tasks.BaseOptions(model_asset_path=str(model)),
                 running_mode=vision.RunningMode.VIDEO if video else vision.RunningMode.IMAGE,
                 num_faces=1,
             )
-            self._landmarker = vision.FaceLandmarker.create_from_options(options)
-        self._image, self._format = mediapipe.Image, mediapipe.ImageFormat.SRGB
+            return vision.FaceLandmarker.create_from_options(options)
+
+        super().__init__(make)
         self._video, self._milliseconds = video, 0
-        self._finalizer = weakref.finalize(self, release, self._landmarker)
 
     def find(self, image: Image) -> npt.NDArray[np.float64] | None:
         """Return the face's points (478, 2), x and y in pixels, or None where no face was found.
@@ -64,24 +61,13 @@ class Landmarker:
         Args:
             image: (H, W, 3) uint8 RGB; of a video the next, a thirtieth of a second later.
         """
-        picture = self._image(image_format=self._format, data=np.ascontiguousarray(image))
+        picture = self._picture(image)
         if self._video:
             self._milliseconds += 33
-            faces = self._landmarker.detect_for_video(picture, self._milliseconds).face_landmarks
+            faces = self._task.detect_for_video(picture, self._milliseconds).face_landmarks
         else:
-            faces = self._landmarker.detect(picture).face_landmarks
+            faces = self._task.detect(picture).face_landmarks
         if not faces:
             return None
         height, width = image.shape[:2]
         return np.array([(point.x * width, point.y * height) for point in faces[0]])
-
-    def __enter__(self) -> Landmarker:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Free it."""
-        with native_chatter_hidden():
-            self._finalizer()

@@ -107,13 +107,13 @@ def _ours(
 
 
 def _add_landmarker(calls: Calls, images: Sequence[Image], model: Path | None, undo: ExitStack) -> None:
-    landmarker = undo.enter_context(Landmarker(model, video=True))
+    landmarker = undo.enter_context(closing(Landmarker(model, video=True)))
     frames = to_and_fro(images)
     calls["FaceLandmarker"] = lambda: landmarker.find(next(frames).image)
 
 
 def _add_segmenter(calls: Calls, images: Sequence[Image], model: Path | None, undo: ExitStack) -> None:
-    theirs, ours = undo.enter_context(SelfieSegmenter()), person_segmenter()
+    theirs, ours = undo.enter_context(closing(SelfieSegmenter())), person_segmenter()
     frames, others = to_and_fro(images), to_and_fro(images)
     calls["selfie segmenter"] = lambda: theirs.segment(next(frames).image)
     calls["its network, as we run it"] = lambda: ours.segment(next(others).image)

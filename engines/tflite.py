@@ -17,12 +17,11 @@ Picture = npt.NDArray[np.uint8]
 Output = npt.NDArray[np.float32]
 
 
-def open_tflite(model: Path, threads: int = 0) -> Callable[[Picture], Output]:
+def open_tflite(model: Path) -> Callable[[Picture], Output]:
     """Compile a network of one picture and return what runs it, from any thread, one call at a time.
 
     Args:
         model: a .tflite file; its input is (1, H, W, 3) RGB in 0 to 1.
-        threads: CPU threads; 0 for OpenVINO's own choice.
 
     Returns:
         (H, W, 3) uint8 RGB of just that size -> the first output without its batch, float32.
@@ -43,10 +42,8 @@ def open_tflite(model: Path, threads: int = 0) -> Callable[[Picture], Output]:
         steps.input().tensor().set_element_type(openvino.Type.u8)
         steps.input().preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
         # Without a wish for precision OpenVINO computes in bf16 where the processor does.
-        options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
-        if threads:
-            options["INFERENCE_NUM_THREADS"] = threads
-        request = core.compile_model(steps.build(), "CPU", options).create_infer_request()
+        compiled = core.compile_model(steps.build(), "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+        request = compiled.create_infer_request()
     except RuntimeError as error:
         raise EngineUnavailable(f"OpenVINO could not compile {model}: {reason(error)}") from None
     lock = threading.Lock()

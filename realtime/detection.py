@@ -1,10 +1,8 @@
-"""Face detection by mediapipe; the only file that imports it."""
+"""Face detection by mediapipe."""
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +12,13 @@ import numpy as np
 from realtime.frames import Detection, Image
 from realtime.models import model_path
 from realtime.quiet import native_chatter_hidden
-
-# Read by the libraries inside mediapipe when it is imported: only errors are worth a user's line.
-os.environ.setdefault("GLOG_minloglevel", "2")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from realtime.vision_task import VisionTask
 
 # Side in pixels to which pictures shrink for the search for close faces; the model sees less anyway.
 CLOSE_SIDE = 256
 
 
-class FaceDetector:
+class FaceDetector(VisionTask):
     """Finds faces with BlazeFace, full range: from about 1/10 of the picture's height.
 
     Args:
@@ -36,20 +31,17 @@ class FaceDetector:
     """
 
     def __init__(self, min_score: float = 0.5, max_faces: int = 4, model: Path | None = None) -> None:
-        with native_chatter_hidden():
-            import mediapipe
+        def make(tasks: Any) -> Any:
+            base = tasks.BaseOptions(model_asset_path=str(model or model_path()))
+            options = tasks.vision.FaceDetectorOptions(base, min_detection_confidence=min_score)
+            return tasks.vision.FaceDetector.create_from_options(options)
 
-            vision = mediapipe.tasks.vision
-            base = mediapipe.tasks.BaseOptions(model_asset_path=str(model or model_path()))
-            options = vision.FaceDetectorOptions(base, min_detection_confidence=min_score)
-            self._detector = vision.FaceDetector.create_from_options(options)
-            self._image = mediapipe.Image
-            self._format = mediapipe.ImageFormat.SRGB
-            self._lock = threading.Lock()
-            self.max_faces = max_faces
-            # The first picture brings warnings of its own.
+        super().__init__(make)
+        self._lock = threading.Lock()
+        self.max_faces = max_faces
+        # The first picture brings warnings of its own.
+        with native_chatter_hidden():
             self.detect(np.zeros((64, 64, 3), np.uint8))
-        self._finalizer = weakref.finalize(self, release, self._detector)
 
     def detect(self, image: Image) -> tuple[Detection, ...]:
         """Return the faces of an image (H, W, 3) uint8 RGB, largest first."""
@@ -59,10 +51,9 @@ class FaceDetector:
 
     def search(self, image: Image) -> list[Detection]:
         """Return what one pass of the model finds in an image (H, W, 3) uint8 RGB, in no order."""
-        # On an array that is not contiguous mediapipe finds nothing, without a word.
-        picture = self._image(image_format=self._format, data=np.ascontiguousarray(image))
+        picture = self._picture(image)
         with self._lock:
-            found = self._detector.detect(picture).detections
+            found = self._task.detect(picture).detections
         height, width = image.shape[:2]
         faces = []
         for item in found:
@@ -87,18 +78,8 @@ class FaceDetector:
 
     def close(self) -> None:
         """Free the detector."""
-        with self._lock, native_chatter_hidden():
-            self._finalizer()
-
-
-def release(detector: Any) -> None:
-    """Close a mediapipe detector, also when the interpreter is already ending."""
-    try:
-        detector.close()
-    except RuntimeError:
-        # mediapipe closes through a thread pool, which is gone by then; without its handle the
-        # detector's own destructor doesn't try again, with a trace on the terminal.
-        detector._handle = None
+        with self._lock:
+            super().close()
 
 
 def _moved(face: Detection, margin: tuple[int, int], scale: tuple[float, float]) -> Detection:

@@ -11,7 +11,7 @@ from realtime.effects.effect import Colour
 from realtime.effects.geometry import cheeks
 from realtime.effects.paint import add_difference
 from realtime.effects.patch import Patch
-from realtime.effects.tone import Lab, lab_of, to_lab, to_rgb
+from realtime.effects.tone import lab_of, tinted, to_lab, to_rgb
 from realtime.frames import Image, ParsedFace
 
 # Pixels of the reduced picture over a face's crop: blush has no detail of its own.
@@ -39,13 +39,8 @@ class Blush:
             plane = np.asarray(spots * face.paint_plane("skin"), np.float32)
             patch = Patch.around(image, face, plane, detail=DETAIL)
             if patch is not None:
-                weight = np.asarray(self.strength * patch.sample(plane), np.float32)
-                add_difference(patch, to_rgb(self._painted(to_lab(patch.small))), weight)
-
-    def _painted(self, lab: Lab) -> Lab:
-        light, *chroma = lab
-        goal, *aims = lab_of(self.color)
-        # Chroma follows the light: on a dark side of the face the colour is fainter.
-        lit = np.minimum(light * (1.0 / max(goal, 1.0)), 1.0)
-        tinted = [plane + 0.6 * (lit * aim - plane) for plane, aim in zip(chroma, aims, strict=True)]
-        return Lab(light + 0.12 * np.minimum(goal - light, 0.0), *tinted)
+                lab = to_lab(patch.small)
+                # Chroma follows the light: on a dark side of the face the colour is fainter.
+                lit = np.minimum(lab.light * (1.0 / max(lab_of(self.color)[0], 1.0)), 1.0)
+                painted = to_rgb(tinted(lab, self.color, 0.12, 0.6, lit))
+                add_difference(patch, painted, np.asarray(self.strength * patch.sample(plane), np.float32))

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
 
 from realtime.effects.effect import Colour
 from realtime.effects.paint import blend
 from realtime.effects.patch import FINE_DETAIL, Patch
-from realtime.effects.tone import Lab, lab_of, ramp, to_lab, to_rgb
+from realtime.effects.tone import ramp, tinted, to_lab, to_rgb
 from realtime.frames import Image, ParsedFace
 
 BROWS = ("r_brow", "l_brow")
@@ -43,11 +42,9 @@ class Brows:
         if patch is None:
             return
         alpha = patch.refined(plane)
-        light, a, b = to_lab(patch.pixels)
-        goal, *aims = lab_of(self.color)
+        lab = to_lab(patch.pixels)
         # The skin around is what a hair is darker than.
-        skin = cv2.blur(light, (2 * (patch.size[1] // 4) + 1, 2 * (patch.size[0] // 2) + 1))
-        hair = 0.25 + 0.75 * ramp(skin - light, -2.0, 14.0)
-        tinted = (plane + 0.5 * (aim - plane) for plane, aim in zip((a, b), aims, strict=True))
-        painted = Lab(light + DARKEN * np.minimum(goal - light, 0.0), *tinted)
-        blend(patch.pixels, alpha * hair, to_rgb(painted), self.strength)
+        skin = cv2.blur(lab.light, (2 * (patch.size[1] // 4) + 1, 2 * (patch.size[0] // 2) + 1))
+        hair = 0.25 + 0.75 * ramp(skin - lab.light, -2.0, 14.0)
+        painted = to_rgb(tinted(lab, self.color, DARKEN, 0.5))
+        blend(patch.pixels, alpha * hair, painted, self.strength)

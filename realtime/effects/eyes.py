@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from realtime.effects.effect import Colour
-from realtime.effects.geometry import EYES, Eye, find_eye
+from realtime.effects.geometry import EYES, Eye, centroid, find_eye
 from realtime.effects.paint import blend
 from realtime.effects.patch import Patch
 from realtime.effects.tone import Lab, lab_of, ramp, to_lab, to_rgb
@@ -81,8 +81,9 @@ def _iris(light: Plane, opening: Plane, radius: float) -> Plane | None:
     centre = _centre(light, opening, radius)
     if centre is None:
         return None
-    rows, columns = _grid(light.shape[0]) - centre[0], _grid(light.shape[1]) - centre[1]
-    distance = np.sqrt((rows * rows)[:, None] + columns * columns) * np.float32(1.0 / radius)
+    down = np.arange(light.shape[0], dtype=np.float32) - centre[1]
+    across = np.arange(light.shape[1], dtype=np.float32) - centre[0]
+    distance = np.sqrt((down * down)[:, None] + across * across) * np.float32(1.0 / radius)
     disc = ramp(distance, 1.1, 0.85) * opening
     inside = light[disc > 0.5]
     if not inside.size:
@@ -96,7 +97,7 @@ def _iris(light: Plane, opening: Plane, radius: float) -> Plane | None:
 
 
 def _centre(light: Plane, opening: Plane, radius: float) -> tuple[float, float] | None:
-    """Return the iris's middle: its row and its column; None where nothing is darker than the rest."""
+    """Return the iris's middle (x, y); None where nothing is darker than the rest."""
     height, width = light.shape
     step = max(1, int(radius / SEARCHED_RADIUS))
     size = (-(-width // step), -(-height // step))
@@ -105,18 +106,11 @@ def _centre(light: Plane, opening: Plane, radius: float) -> tuple[float, float] 
         opening = np.asarray(cv2.resize(opening, size, interpolation=cv2.INTER_AREA), np.float32)
     score = _darkness(light, opening, radius / step)
     best = float(score.max())
-    if best <= 0.0:
-        return None
     # The centre of mass of the best places moves smoothly from frame to frame; a single best one jumps.
-    weight = np.maximum(score - 0.85 * best, 0.0)
-    total = float(weight.sum())
-    row = float(weight.sum(axis=1) @ _grid(size[1])) / total
-    column = float(weight.sum(axis=0) @ _grid(size[0])) / total
-    return (row + 0.5) * height / size[1] - 0.5, (column + 0.5) * width / size[0] - 0.5
-
-
-def _grid(count: int) -> Plane:
-    return np.arange(count, dtype=np.float32)
+    found = centroid(np.maximum(score - 0.85 * best, 0.0), least=0.0) if best > 0.0 else None
+    if found is None:
+        return None
+    return (found[0] + 0.5) * width / size[0] - 0.5, (found[1] + 0.5) * height / size[1] - 0.5
 
 
 def _darkness(light: Plane, opening: Plane, radius: float) -> Plane:

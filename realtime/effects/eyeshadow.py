@@ -13,7 +13,7 @@ from realtime.effects.effect import Colour
 from realtime.effects.geometry import EYES, Eye, find_eye, to_image
 from realtime.effects.paint import blend
 from realtime.effects.strokes import around, filled
-from realtime.effects.tone import Lab, lab_of, to_lab, to_rgb
+from realtime.effects.tone import tinted, to_lab, to_rgb
 from realtime.frames import Image, ParsedFace
 
 # Heights over the eye's width of the layers whose mean fades towards the brow.
@@ -52,11 +52,7 @@ class Eyeshadow:
         opening = filled(to_image(face, np.concatenate([eye.upper, eye.lower[::-1]])), *found)
         alpha *= (1.0 - opening) * face.sample(face.paint_plane(WHERE), *found)
         region = image[found]
-        light, *chroma = to_lab(region)
-        goal, *aims = lab_of(self.color)
-        tinted = (plane + 0.85 * (aim - plane) for plane, aim in zip(chroma, aims, strict=True))
-        painted = Lab(light + 0.6 * np.minimum(goal - light, 0.0), *tinted)
-        blend(region, alpha, to_rgb(painted), self.strength)
+        blend(region, alpha, to_rgb(tinted(to_lab(region), self.color, 0.6, 0.85)), self.strength)
 
 
 def _lid(eye: Eye, height: float) -> Points:

@@ -97,13 +97,14 @@ def _nose_x(face: ParsedFace) -> float:
     return (face.probabilities.shape[-1] - 1) / 2.0 if centre is None else centre[0]
 
 
-def centroid(plane: Plane) -> tuple[float, float] | None:
-    """Return (x, y) of a plane's centre of mass; None where it is empty."""
+def centroid(plane: Plane, least: float = 1.0) -> tuple[float, float] | None:
+    """Return (x, y) of the centre of mass of a plane (h, w); None where its sum is below `least`."""
     total = float(plane.sum())
-    if total < 1.0:
+    if total < least:
         return None
-    side = np.arange(plane.shape[0], dtype=np.float32)
-    return float((plane.sum(axis=0) * side).sum()) / total, float((plane.sum(axis=1) * side).sum()) / total
+    rows, columns = (np.arange(size, dtype=np.float32) for size in plane.shape)
+    x, y = float((plane.sum(axis=0) * columns).sum()), float((plane.sum(axis=1) * rows).sum())
+    return x / total, y / total
 
 
 def without_specks(plane: Plane) -> Plane:

@@ -45,6 +45,22 @@ def to_rgb(lab: Lab) -> Image:
     return np.asarray(cv2.cvtColor(cv2.merge(eight), cv2.COLOR_LAB2RGB), np.uint8)
 
 
+def tinted(lab: Lab, colour: Colour, darken: float, tint: float, lit: Plane | float = 1.0) -> Lab:
+    """Return a picture brought towards a colour; nothing gets lighter.
+
+    Args:
+        lab: the picture.
+        colour: RGB.
+        darken: share of the way to the colour's lightness, where that is darker.
+        tint: share of the way to its chroma.
+        lit: how much of its chroma the colour has here.
+    """
+    light, *chroma = lab
+    goal, *aims = lab_of(colour)
+    planes = (plane + tint * (lit * aim - plane) for plane, aim in zip(chroma, aims, strict=True))
+    return Lab(light + darken * np.minimum(goal - light, 0.0), *planes)
+
+
 def lab_of(colour: Colour) -> tuple[float, float, float]:
     """Return the CIELAB of an RGB colour."""
     lab = cv2.cvtColor(np.array([[colour]], np.float32) / 255.0, cv2.COLOR_RGB2LAB)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ def test_a_person_is_told_from_the_background(face_frame: Image) -> None:
 
 def test_it_says_what_mediapipe_says(face_frame: Image) -> None:
     small = np.asarray(cv2.resize(face_frame, (256, 144), interpolation=cv2.INTER_AREA), np.uint8)
-    with SelfieSegmenter() as theirs:
+    with closing(SelfieSegmenter()) as theirs:
         wanted = theirs.segment(small)
     found = person_segmenter().segment(small)
     # Alike but for bf16, where the processor has it.
