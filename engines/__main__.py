@@ -25,7 +25,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     release.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to")
     release.add_argument("--half", action="store_true", help="store the weights as 16-bit numbers")
-    release.add_argument(
+    networks = release.add_mutually_exclusive_group()
+    networks.add_argument(
+        "--weights-only",
+        action="store_true",
+        help="no OpenVINO networks; the first run compiles what it needs",
+    )
+    networks.add_argument(
         "--calibration",
         type=Path,
         metavar="FOLDER",
@@ -95,6 +101,9 @@ def _release(args: argparse.Namespace) -> None:
     from engines.quantize import CALIBRATION, read_crops, release_int8
 
     checkpoint = copy_checkpoint(read_checkpoint(args.weights), args.out, args.half)
+    if args.weights_only:
+        print(checkpoint.path)
+        return
     crops = None
     if args.calibration is not None:
         crops = read_crops(args.calibration, checkpoint.network["input_size"], CALIBRATION)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stn_icnn.labels import CLASS_ID, IGNORE, mirror_ids
+from training.necklaces import draw_necklace
 
 Image = npt.NDArray[np.uint8]
 _MIRROR = mirror_ids()
@@ -43,6 +44,7 @@ class Augmentation:
         degrade: probability of each of blur, low resolution, noise and JPEG compression.
         occlude: probability of something before the face: a shape, or a blob with fingers in the
             colour of skin, labelled background.
+        necklace: probability of drawn necklaces, see `training.necklaces`.
     """
 
     mirror: float = 0.5
@@ -56,10 +58,13 @@ class Augmentation:
     grey: float = 0.05
     degrade: float = 0.12
     occlude: float = 0.1
+    necklace: float = 0.0
 
 
 def augment(sample: Sample, side: int, how: Augmentation, rng: np.random.Generator) -> Sample:
     """Return a changed sample at side x side pixels; places outside the photo are labelled ignore."""
+    if rng.random() < how.necklace:
+        sample = Sample(*draw_necklace(*sample, rng))
     if rng.random() < how.cut:
         sample = _cut(sample, rng)
     warped = _frame(sample, side, how, rng)

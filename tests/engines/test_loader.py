@@ -143,6 +143,14 @@ def test_a_release_has_both_networks_and_says_how_good_they_are(
         load_engine("auto", weights)
 
 
+def test_a_release_of_weights_only_has_nothing_compiled(tiny_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main(["release", "--weights", str(tiny_checkpoint.path), "--out", str(out), "--weights-only"]) == 0
+    released = sorted(path.name for path in out.iterdir())
+    assert released == ["tiny.json", "tiny.safetensors"]
+    assert read_checkpoint(out / "tiny.safetensors").files.keys() == {"tiny.safetensors"}
+
+
 def test_a_network_that_quantisation_spoils_is_not_released(
     tiny_checkpoint: Checkpoint,
     tmp_path: Path,

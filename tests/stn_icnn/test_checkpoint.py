@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from stn_icnn.checkpoint import (
+    SHIPPED,
     Checkpoint,
     CheckpointError,
     add_files,
@@ -14,6 +15,7 @@ from stn_icnn.checkpoint import (
     read_checkpoint,
     save_checkpoint,
 )
+from stn_icnn.config import PAPER
 from tests.conftest import make_network, tiny_config
 
 
@@ -33,6 +35,14 @@ def test_the_shipped_weights_are_whole_and_fit_their_network() -> None:
         checkpoint.verified(name)
     assert {"realtime.safetensors", "realtime.xml", "realtime.bin"} <= set(checkpoint.files)
     load_network(checkpoint)
+    assert checkpoint.path.stat().st_size < 4e6
+
+
+def test_the_papers_network_is_shipped_too() -> None:
+    checkpoint = read_checkpoint(SHIPPED.with_name("paper.safetensors"))
+    assert checkpoint.network["name"] == "paper"
+    assert load_network(checkpoint).config == PAPER
+    assert checkpoint.path.stat().st_size < 12e6
 
 
 def test_damaged_weights_are_refused(tiny_checkpoint: Checkpoint) -> None:

@@ -9,7 +9,7 @@ from stn_icnn.labels import IGNORE, mirror_ids
 from tests.conftest import drawn_face
 from training.augment import Augmentation, Sample, augment
 
-STILL = Augmentation(0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+STILL = Augmentation(0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def test_still_is_still() -> None:
