@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -42,7 +43,10 @@ def write_openvino(network: STNiCNN, path: Path) -> None:
     """Write a network for OpenVINO, fp32: `path` ends in .xml, its weights lie beside as .bin."""
     import openvino
 
-    model = openvino.convert_model(export_program(network))
+    with warnings.catch_warnings():
+        # torch's own, where OpenVINO copies its program: nothing that a user could mend.
+        warnings.simplefilter("ignore", FutureWarning)
+        model = openvino.convert_model(export_program(network))
     side = network.config.input_size
     # The conversion forgets that only the batch varies.
     model.reshape([-1, side, side, 3])
