@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from dacite import Config, DaciteError, UnexpectedDataError, from_dict
 
 from stn_icnn.config import NAMED, NetworkConfig
 from stn_icnn.labels import CLASS_ID
@@ -14,10 +16,17 @@ from training.augment import Augmentation
 
 PHASES = ("coarse", "localizer", "parts", "end_to_end")
 LABEL_KINDS = ("full", "hair")
+OPTIMIZERS = ("adamw", "adam")
 
 
 class SettingsError(Exception):
     """The settings file is not one; the message names the file and the entry."""
+
+
+def _check_least(where: str, least: int, **values: int) -> None:
+    for name, value in values.items():
+        if value < least:
+            raise ValueError(f"{where}: {name} is {value}, must be at least {least}")
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,10 @@ class Phase:
     def __post_init__(self) -> None:
         if self.name not in PHASES:
             raise ValueError(f"phase {self.name!r}: one of {', '.join(PHASES)}")
+        where = f"phase {self.name}"
+        _check_least(where, 1, epochs=self.epochs, batch_size=self.batch_size)
+        if not self.learning_rate > 0:
+            raise ValueError(f"{where}: learning_rate is {self.learning_rate}, must be above 0")
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,7 @@ class FaceSet:
             raise ValueError(f"set {self.folder}: ignore: no such class: {', '.join(unknown)}")
         if self.labels not in LABEL_KINDS:
             raise ValueError(f"set {self.folder}: labels {self.labels!r}: one of {', '.join(LABEL_KINDS)}")
+        _check_least(f"set {self.folder}", 0, samples=self.samples)
 
 
 @dataclass(frozen=True)
@@ -115,6 +129,13 @@ class Settings:
         unknown = [name for name in self.boost if name not in CLASS_ID]
         if unknown:
             raise ValueError(f"boost: no such class: {', '.join(unknown)}")
+        if not self.phases:
+            raise ValueError("phases: at least one")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"optimizer {self.optimizer!r}: one of {', '.join(OPTIMIZERS)}")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average is {self.average}, must be from 0 to below 1")
+        _check_least("settings", 1, store_size=self.store_size, validate_every=self.validate_every)
 
 
 def read_settings(path: Path, changes: Sequence[str] = ()) -> Settings:
@@ -131,18 +152,23 @@ def read_settings(path: Path, changes: Sequence[str] = ()) -> Settings:
         data: dict[str, Any] = tomllib.loads(path.read_text())
         for change in changes:
             _set(data, tomllib.loads(change))
-        data["phases"] = tuple(Phase(**entry) for entry in data["phases"])
-        data["augmentation"] = Augmentation(**data.get("augmentation", {}))
-        if "sets" in data:
-            data["sets"] = tuple(FaceSet(**entry) for entry in data["sets"])
-        if "validation" in data:
-            data["validation"] = FaceSet(**{"split": "val", **data["validation"]})
-        data["network"] = _network(data["network"], data.pop("shape", {}))
-        return Settings(**data)
+        data["network"] = _network(data.get("network"), data.pop("shape", {}))
+        if isinstance(data.get("validation"), dict):
+            data["validation"] = {"split": "val", **data["validation"]}
+        return from_dict(Settings, _tuples(data), Config(strict=True))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from None
-    except (tomllib.TOMLDecodeError, TypeError, ValueError, KeyError, AttributeError) as error:
+    except UnexpectedDataError as error:
+        raise SettingsError(f"{path}: no entry {', '.join(sorted(error.keys))}") from None
+    except (tomllib.TOMLDecodeError, DaciteError, ValueError) as error:
         raise SettingsError(f"{path}: {error}") from None
+
+
+def _tuples(value: Any) -> Any:
+    """Return TOML's data with its lists as tuples, which is what the settings hold."""
+    if isinstance(value, dict):
+        return {key: _tuples(entry) for key, entry in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 def _set(data: dict[str, Any], change: dict[str, Any]) -> None:
@@ -153,14 +179,14 @@ def _set(data: dict[str, Any], change: dict[str, Any]) -> None:
             data[key] = value
 
 
-def _network(name: str, shape: dict[str, Any]) -> NetworkConfig:
+def _network(name: object, shape: object) -> NetworkConfig:
     """Return a named network with the entries of `shape` put over its own."""
-    if name not in NAMED:
+    if not isinstance(name, str) or name not in NAMED:
         raise ValueError(f"network {name!r}: one of {', '.join(NAMED)}")
-    if not shape:
-        return NAMED[name]
-    config = NetworkConfig.from_dict(_merged(NAMED[name].to_dict(), shape, "shape"))
-    return replace(config, name=shape.get("name", name))
+    if not isinstance(shape, dict):
+        raise ValueError(f"shape is {shape!r}, must be a table")
+    data = _merged(NAMED[name].to_dict(), shape, "shape")
+    return from_dict(NetworkConfig, _tuples(data), Config(strict=True))
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any], where: str) -> dict[str, Any]:
@@ -169,7 +195,7 @@ def _merged(base: dict[str, Any], over: dict[str, Any], where: str) -> dict[str,
         raise ValueError(f"{where}: no entry {', '.join(unknown)}; there are {', '.join(base)}")
     return {
         key: _merged(value, over[key], f"{where}.{key}")
-        if isinstance(value, dict) and over.get(key)
+        if isinstance(value, dict) and isinstance(over.get(key), dict) and over[key]
         else over.get(key, value)
         for key, value in base.items()
     }
