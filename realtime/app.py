@@ -142,11 +142,12 @@ def run_job(config: RunConfig, engines: LazyEngine, keep_journal: bool = False) 
         detector = FaceDetector(max_faces=config.max_faces)
         undo.callback(detector.close)
 
-        tracker = FaceTracker(detector, engine, config.detect_every, config.smooth)
+        still = source.info.still
+        tracker = FaceTracker(detector, engine, config.detect_every, config.smooth, thorough=still)
 
         def parse(frame: Frame) -> ParsedFrame:
             parsed = tracker.update(frame)
-            if source.info.still:
+            if still:
                 last[:] = [parsed]
             return parsed
 

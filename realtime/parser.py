@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
@@ -10,12 +13,15 @@ import numpy as np
 
 from engines import load_engine
 from realtime.detection import FaceDetector
-from realtime.frames import Image, ParsedFace
-from realtime.parsing import parse_faces
+from realtime.frames import Frame, Image, ParsedFace
+from realtime.tracking import FaceTracker
 
 
 class FaceParser:
     """Finds and parses the faces of images; a context manager, safe to call from any thread.
+
+    Takes its time over each image, as nothing is known of it yet: see `FaceTracker`'s `thorough`. For the
+    frames of a video `FaceTracker` itself is faster and steadier.
 
     Args:
         backend: "auto" or a name of `engines.BACKENDS`.
@@ -49,6 +55,7 @@ class FaceParser:
         self._closed = False
         try:
             self._detector = FaceDetector(min_score, max_faces)
+            self._tracker = FaceTracker(self._detector, self._engine, smoothing=0.0, thorough=True)
         except BaseException:
             self._engine.close()
             raise
@@ -72,7 +79,9 @@ class FaceParser:
         with self._lock:
             if self._closed:
                 raise ValueError("this FaceParser is closed")
-            return list(parse_faces(image, self._detector.detect(image), self._engine))
+            self._tracker.reset()
+            faces = self._tracker.update(Frame(image, 0, Fraction(0), time.monotonic())).faces
+        return [replace(face, track_id=0) for face in faces]
 
     def close(self) -> None:
         """Free detector and engine; a second call does nothing."""

@@ -18,7 +18,7 @@ from realtime.anchors import align_to, complete, detected_anchors, find_anchors
 from realtime.cuts import CutDetector
 from realtime.detection import FaceDetector
 from realtime.frames import Detection, Frame, Image, ParsedFace, ParsedFrame, Plane
-from realtime.parsing import NOSE_SHARE, SURE_SCORE, nose_share, parse_crops
+from realtime.parsing import GLASSES_SHARE, NOSE_SHARE, SURE_SCORE, parse_crops, share_of
 from realtime.smoothing import STRENGTH, CropSmoother, ParsingSmoother, distance
 from realtime.tracks import Track, appearance, associate, lies_on, same_place, unlikeness
 from realtime.views import further_views
@@ -66,12 +66,20 @@ class FaceTracker:
         engine: see `engines.Engine`.
         every: frames from one search for new faces to the next, at least 1.
         smoothing: see `ParsingSmoother.strength`.
+        thorough: do in each frame what a video's frames share: search every view of it, and cut each face
+            out once more where its own parsing says. For single images.
     """
 
     def __init__(
-        self, detector: FaceDetector, engine: Engine, every: int = 5, smoothing: float = STRENGTH
+        self,
+        detector: FaceDetector,
+        engine: Engine,
+        every: int = 5,
+        smoothing: float = STRENGTH,
+        thorough: bool = False,
     ) -> None:
         self.detector, self.engine, self.every, self.smoothing = detector, engine, every, smoothing
+        self.thorough = thorough
         self._named = 0
         self.reset()
 
@@ -125,7 +133,10 @@ class FaceTracker:
         return shown[: self.detector.max_faces]
 
     def _search(self, image: Image, now: float, whole: bool = True, views: bool = True) -> None:
-        """Search for faces in the whole frame, in one group of further views of it (in turns), or in both."""
+        """Search for faces in the whole frame, in one group of further views of it (in turns), or in both.
+
+        A thorough search is in every group.
+        """
         detections = list(self.detector.detect(image)) if whole else []
         # The best look at a face first: the others at it are then left out.
         for face in sorted(self._further(image) if views else [], key=lambda face: -face.score):
@@ -143,9 +154,9 @@ class FaceTracker:
                 self._tracks.append(Track(self._named, detection, detected_anchors(detection), now, smoother))
 
     def _further(self, image: Image) -> list[Detection]:
-        """Return the faces that the next group of further views shows whole."""
+        """Return the faces that the next group of further views, or every group, shows whole."""
         groups = further_views(*image.shape[:2])
-        views = groups[self._views % len(groups)]
+        views = sum(groups, ()) if self.thorough else groups[self._views % len(groups)]
         self._views += 1
         found = [view.back(face) for view in views for face in self.detector.search(view.cut(image))]
         return [face for face in found if any(view.holds(face) for view in views)]
@@ -158,7 +169,8 @@ class FaceTracker:
     def _look(self, image: Image, tracks: Sequence[Track], now: float) -> list[_Sight]:
         """Parse tracks where they are expected, and once more those that turn out to lie elsewhere."""
         sights = self._parse(image, tracks, [track.expected(now) for track in tracks], now)
-        off = [index for index, sight in enumerate(sights) if sight.is_face and sight.off > AGAIN]
+        enough = 0.0 if self.thorough else AGAIN
+        off = [index for index, sight in enumerate(sights) if sight.is_face and sight.off > enough]
         for index in off:
             # The crop goes there at once.
             tracks[index].crop = CropSmoother()
@@ -211,18 +223,20 @@ class FaceTracker:
 
 def _sight(track: Track, face: ParsedFace, crop: Image, expected: Points) -> _Sight:
     found = find_anchors(face.probabilities, face.classes, face.alignment, expected)
-    parts = int((~np.isnan(found[:, 0])).sum())
+    seen = ~np.isnan(found[:, 0])
+    # Dark glasses stand for the two eyes behind them.
+    parts = int(seen.sum()) + 2 * int(not seen[:2].any() and share_of(face, "eye_g") > GLASSES_SHARE)
     anchors = complete(found, expected)
     off = distance(align_to(anchors), face.alignment)
     return _Sight(track, face, crop, anchors, off, appearance(crop), _is_face(track, face, parts))
 
 
 def _is_face(track: Track, face: ParsedFace, parts: int) -> bool:
-    """Say whether a track's parsing, with so many anchors seen, is one of a face."""
+    """Say whether a track's parsing, with so many of the four anchors seen, is one of a face."""
     if track.looks is not None:
         # It was one a frame ago: half a nose will do, as where a hand passes.
-        return parts >= 2 and nose_share(face) > 0.5 * NOSE_SHARE
-    return track.detection.score >= SURE_SCORE or (parts >= 3 and nose_share(face) > NOSE_SHARE)
+        return parts >= 2 and share_of(face, "nose") > 0.5 * NOSE_SHARE
+    return track.detection.score >= SURE_SCORE or (parts >= 3 and share_of(face, "nose") > NOSE_SHARE)
 
 
 def _join(detections: list[Detection], face: Detection) -> None:

@@ -129,8 +129,6 @@ class Settings:
         unknown = [name for name in self.boost if name not in CLASS_ID]
         if unknown:
             raise ValueError(f"boost: no such class: {', '.join(unknown)}")
-        if not self.phases:
-            raise ValueError("phases: at least one")
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer {self.optimizer!r}: one of {', '.join(OPTIMIZERS)}")
         if not 0 <= self.average < 1:

@@ -12,7 +12,13 @@ from engines.engine import Crops, EngineSpec, Probabilities
 from realtime.frames import Detection, Frame, Image
 from stn_icnn.labels import CLASS_ID
 
-COLOURS = {"nose": (255, 255, 0), "r_eye": (255, 0, 0), "l_eye": (0, 255, 0), "mouth": (0, 0, 255)}
+COLOURS = {
+    "nose": (255, 255, 0),
+    "r_eye": (255, 0, 0),
+    "l_eye": (0, 255, 0),
+    "mouth": (0, 0, 255),
+    "eye_g": (0, 255, 255),
+}
 # Middle and half axes of each part, in units of the distance between the eyes, from between them.
 PARTS = {
     "r_eye": ((-0.5, 0.0), (0.2, 0.1)),
@@ -20,18 +26,20 @@ PARTS = {
     "nose": ((0.0, 0.55), (0.25, 0.38)),
     "mouth": ((0.0, 1.1), (0.4, 0.15)),
 }
+GLASSES = ((0.0, 0.0), (0.9, 0.3))
 FAIR, DARK = (230, 190, 170), (120, 80, 60)
 
 
 @dataclass(frozen=True)
 class DrawnFace:
-    """A face: between its eyes, the distance between them, roll in degrees, and the colour of its skin."""
+    """A face: between its eyes, the distance between them, roll in degrees, its skin, dark glasses."""
 
     x: float
     y: float
     eyes: float = 40.0
     roll: float = 0.0
     skin: tuple[int, int, int] = FAIR
+    glasses: bool = False
 
     def point(self, x: float, y: float) -> tuple[float, float]:
         turn = np.deg2rad(self.roll)
@@ -44,6 +52,8 @@ class DrawnFace:
         for name, (middle, axes) in PARTS.items():
             if name not in hidden:
                 self._ellipse(image, middle, axes, COLOURS[name])
+        if self.glasses:
+            self._ellipse(image, *GLASSES, COLOURS["eye_g"])
 
     def _ellipse(
         self, image: Image, at: tuple[float, float], axes: tuple[float, float], colour: tuple[int, int, int]
@@ -98,11 +108,12 @@ class ToldDetector:
         self.max_faces = max_faces
         self.faces: list[Detection] = []
         self.turned: list[Detection] = []
-        self.asked = 0
+        self.asked = self.searched = 0
 
     def detect(self, image: Image) -> tuple[Detection, ...]:
         self.asked += 1
         return tuple(self.faces)
 
     def search(self, image: Image) -> list[Detection]:
+        self.searched += 1
         return list(self.turned)

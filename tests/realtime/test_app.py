@@ -75,6 +75,18 @@ def test_compare_puts_before_and_after_side_by_side(make_video: VideoMaker, tmp_
         assert container.streams.video[0].width == 640
 
 
+def test_a_still_image_is_searched_for_small_faces(tmp_path: Path, portrait: Image) -> None:
+    picture = np.full((720, 1280, 3), 96, np.uint8)
+    picture[400:600, 1000:1200] = cv2.resize(portrait, (200, 200), interpolation=cv2.INTER_AREA)
+    photo, output = tmp_path / "photo.png", tmp_path / "parts.png"
+    cv2.imwrite(str(photo), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    assert main(["--source", str(photo), "--effect", "overlay:legend=no", "--output", str(output)]) == 0
+    painted = cv2.cvtColor(cv2.imread(str(output)), cv2.COLOR_BGR2RGB)
+    changed = (painted != picture).any(axis=2)
+    assert changed[425:475, 1065:1110].mean() > 0.9, "the face is painted"
+    assert not changed[:, :900].any()
+
+
 def test_a_still_image_gives_an_image(tmp_path: Path, portrait: Image) -> None:
     photo, out = tmp_path / "photo.jpg", tmp_path / "out.png"
     cv2.imwrite(str(photo), portrait[..., ::-1])

@@ -65,6 +65,18 @@ def test_faces_come_largest_first(parser: FaceParser, portrait: Image) -> None:
     assert faces[0].box[0] > 388 > faces[1].box[2]
 
 
+def test_small_faces_of_a_large_photo_are_found(parser: FaceParser, portrait: Image) -> None:
+    import cv2
+
+    picture = np.full((720, 1280, 3), 96, np.uint8)
+    small = cv2.resize(portrait, (200, 200), interpolation=cv2.INTER_AREA)
+    picture[60:260, 150:350], picture[400:600, 1000:1200] = small, small
+    places = sorted(face.alignment.centre[0] for face in parser.parse(picture))
+    # The face is at 222, 125 of 512.
+    assert places == pytest.approx([150 + 87, 1000 + 87], abs=6)
+    assert all(face.track_id == 0 for face in parser.parse(picture))
+
+
 def test_no_face_gives_an_empty_list(parser: FaceParser) -> None:
     assert parser.parse(np.full((200, 300, 3), 128, np.uint8)) == []
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from engines.engine import Crops, EngineSpec, Probabilities
+from realtime.alignment import Alignment
 from realtime.frames import Detection
-from realtime.parsing import parse_faces
+from realtime.parsing import parse_crops, share_of
 from stn_icnn.labels import CLASS_ID
 
 FACE = Detection((40.0, 40.0, 80.0, 80.0), 0.9, (50.0, 50.0), (70.0, 50.0), (60.0, 72.0))
@@ -34,23 +35,19 @@ class FakeEngine:
 
 
 def test_all_faces_of_a_frame_are_one_batch_in_order() -> None:
-    engine = FakeEngine(0.02)
+    engine, image = FakeEngine(0.02), np.zeros((120, 160, 3), np.uint8)
     other = replace(FACE, box=(0.0, 0.0, 10.0, 10.0), score=0.8)
-    faces = parse_faces(np.zeros((120, 160, 3), np.uint8), [FACE, other], engine)
+    crops = [Alignment((60.0, 60.0), 80.0, 0.0), Alignment((20.0, 30.0), 40.0, 0.1)]
+    faces, pictures = parse_crops(image, [FACE, other], crops, engine)
     assert engine.batches == [2]
     assert [face.detection for face in faces] == [FACE, other]
+    assert [face.alignment for face in faces] == crops
+    assert [picture.shape for picture in pictures] == [(32, 32, 3)] * 2
     assert faces[0].image_size == (120, 160)
+    assert share_of(faces[1], "nose") == pytest.approx(0.02)
 
 
 def test_no_detection_no_inference() -> None:
     engine = FakeEngine(0.02)
-    assert parse_faces(np.zeros((120, 160, 3), np.uint8), [], engine) == ()
+    assert parse_crops(np.zeros((120, 160, 3), np.uint8), [], [], engine) == ([], [])
     assert engine.batches == []
-
-
-@pytest.mark.parametrize(
-    ("score", "nose", "kept"), [(0.55, 0.001, False), (0.55, 0.02, True), (0.9, 0.001, True)]
-)
-def test_a_doubtful_detection_must_show_a_nose(score: float, nose: float, kept: bool) -> None:
-    faces = parse_faces(np.zeros((120, 160, 3), np.uint8), [replace(FACE, score=score)], FakeEngine(nose))
-    assert bool(faces) == kept

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from engines import load_engine
+from realtime.anchors import align_to, detected_anchors
 from realtime.detection import FaceDetector
 from realtime.frames import Frame, Image
-from realtime.parsing import parse_faces
+from realtime.parsing import parse_crops
 from realtime.tracking import FaceTracker
 
 pytestmark = pytest.mark.timeout(60)
@@ -31,7 +32,11 @@ def test_a_still_picture_with_sensor_noise_flickers_60_percent_less(portrait: Im
     engine, _ = load_engine()
     detector = FaceDetector()
     try:
-        plain = [parse_faces(f.image, detector.detect(f.image), engine)[0].label_map() for f in frames]
+        plain = []
+        for image in noisy:
+            found = detector.detect(image)[0]
+            (face,), _ = parse_crops(image, [found], [align_to(detected_anchors(found))], engine)
+            plain.append(face.label_map())
         shown = {}
         for smoothing in (0.0, 0.75):
             tracker = FaceTracker(detector, engine, smoothing=smoothing)

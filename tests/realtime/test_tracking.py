@@ -7,18 +7,23 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from realtime.anchors import align_to, detected_anchors
 from realtime.detection import FaceDetector
 from realtime.frames import Frame, ParsedFrame
 from realtime.tracking import FaceTracker
+from realtime.views import further_views
 from tests.realtime.scene import DARK, FAIR, ColourEngine, DrawnFace, ToldDetector, scene
 
 
 class Stage:
     """A tracker among drawn faces; the detector sees all of them unless told otherwise."""
 
-    def __init__(self, every: int = 5, max_faces: int = 4, smoothing: float = 0.0) -> None:
+    def __init__(
+        self, every: int = 5, max_faces: int = 4, smoothing: float = 0.0, thorough: bool = False
+    ) -> None:
         self.detector, self.engine = ToldDetector(max_faces), ColourEngine()
-        self.tracker = FaceTracker(cast(FaceDetector, self.detector), self.engine, every, smoothing)
+        detector = cast(FaceDetector, self.detector)
+        self.tracker = FaceTracker(detector, self.engine, every, smoothing, thorough)
         self.index = 0
 
     def show(self, *faces: DrawnFace, found: list[DrawnFace] | None = None) -> ParsedFrame:
@@ -204,6 +209,39 @@ def test_a_better_look_in_a_further_view_takes_the_place_of_a_worse_one() -> Non
     for index in range(8):
         (face,) = stage.tracker.update(scene([lying], index)).faces
         assert np.rad2deg(face.alignment.roll) == pytest.approx(90, abs=6), index
+
+
+@pytest.mark.parametrize(("score", "kept"), [(0.9, True), (0.55, False)])
+def test_a_doubtful_detection_must_parse_as_a_face(score: float, kept: bool) -> None:
+    stage = Stage()
+    stage.detector.faces = [DrawnFace(200, 150).detection(score)]
+    assert bool(stage.tracker.update(scene([])).faces) == kept
+
+
+def test_dark_glasses_stand_for_the_eyes_of_a_doubtful_detection() -> None:
+    face = DrawnFace(200, 150, glasses=True)
+    for drawn, kept in ((face, True), (replace(face, glasses=False), False)):
+        frame = scene([])
+        drawn.draw(frame.image, hidden=("r_eye", "l_eye"))
+        stage = Stage()
+        stage.detector.faces = [face.detection(0.55)]
+        assert bool(stage.tracker.update(frame).faces) == kept
+
+
+def test_a_thorough_tracker_searches_every_view_and_looks_twice_at_once() -> None:
+    face = DrawnFace(320, 180)
+    for thorough in (False, True):
+        stage = Stage(thorough=thorough)
+        # A keypoint is off by a little, as they are.
+        found = face.detection()
+        stage.detector.faces = [replace(found, mouth=(found.mouth[0] + 4.0, found.mouth[1] + 6.0))]
+        (parsed,) = stage.tracker.update(scene([face])).faces
+        exact = stage.engine.calls == 2
+        assert exact == thorough
+        off = abs(parsed.alignment.side - align_to(detected_anchors(found)).side)
+        assert (off < 3.0) == thorough
+        views = further_views(360, 640)
+        assert stage.detector.searched == (sum(map(len, views)) if thorough else len(views[0]))
 
 
 def test_frames_and_results_never_part() -> None:
