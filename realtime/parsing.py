@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -45,6 +45,6 @@ def parse_crops(
     return faces, list(crops)
 
 
-def share_of(face: ParsedFace, part: str) -> float:
-    """Return the share of a face's crop, 0 to 1, that is parsed as a class."""
+def share_of(face: ParsedFace, part: str | Iterable[str]) -> float:
+    """Return the share of a face's crop, 0 to 1, that is parsed as a class, or as one of several."""
     return float(face.plane(part).mean())

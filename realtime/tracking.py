@@ -7,6 +7,7 @@ A parsing always comes from the very frame that it is drawn on; what isn't seen 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -29,6 +30,11 @@ AGAIN = 0.12
 MEMORY_SECONDS = 1.5
 # After a longer gap between frames nothing is carried on.
 GAP_SECONDS = 1.0
+# Two looks at a face whose rolls lie so far apart, in radians, are both tried.
+OTHERWISE = 0.5
+# Of looks that show as many parts, the one found first is kept unless the other shows so much more of them.
+CLEARLY = 1.3
+_INNER = ("l_eye", "r_eye", "nose", "mouth", "u_lip", "l_lip")
 # While as many faces are followed as are wanted, others are searched for so much less often.
 _FULL = 6
 # A face already followed counts as so much larger when the largest are chosen: equals don't alternate.
@@ -47,6 +53,8 @@ class _Sight:
         off: how far that is from the crop, in sides.
         looks: see `appearance`.
         is_face: it looks like a face at all.
+        parts: how many of the four anchors it shows.
+        inner: eyes, nose and mouth, in square pixels of the image.
     """
 
     track: Track
@@ -56,6 +64,13 @@ class _Sight:
     off: float
     looks: Plane
     is_face: bool
+    parts: int
+    inner: float
+
+    def beats(self, other: _Sight) -> bool:
+        """Say whether it shows more of a face than another sight of the same track."""
+        shown, before = (self.is_face, self.parts), (other.is_face, other.parts)
+        return shown > before or (shown == before and self.inner > CLEARLY * other.inner)
 
 
 class FaceTracker:
@@ -138,20 +153,26 @@ class FaceTracker:
         A thorough search is in every group.
         """
         detections = list(self.detector.detect(image)) if whole else []
+        seen_whole, others = len(detections), dict[int, Detection]()
         # The best look at a face first: the others at it are then left out.
         for face in sorted(self._further(image) if views else [], key=lambda face: -face.score):
-            _join(detections, face)
+            _join(detections, others, face)
         looks = [appearance(align_to(detected_anchors(d)).crop(image, 64)) for d in detections]
         matched = associate(detections, looks, self._tracks, now)
         for index, detection in enumerate(detections):
             if index in matched:
                 # A further view alone knows no more of a face that is followed.
-                if whole or matched[index].lost:
-                    matched[index].detected(detection, now)
+                track = matched[index]
+                if track.lost:
+                    track.other = others.get(index)
+                if whole or track.lost:
+                    track.detected(detection, now)
             elif not self._taken(detection, now):
                 self._named += 1
                 smoother = ParsingSmoother(self.smoothing)
-                self._tracks.append(Track(self._named, detection, detected_anchors(detection), now, smoother))
+                track = Track(self._named, detection, detected_anchors(detection), now, smoother)
+                track.whole, track.other = index < seen_whole, others.get(index)
+                self._tracks.append(track)
 
     def _further(self, image: Image) -> list[Detection]:
         """Return the faces that the next group of further views, or every group, shows whole."""
@@ -169,6 +190,7 @@ class FaceTracker:
     def _look(self, image: Image, tracks: Sequence[Track], now: float) -> list[_Sight]:
         """Parse tracks where they are expected, and once more those that turn out to lie elsewhere."""
         sights = self._parse(image, tracks, [track.expected(now) for track in tracks], now)
+        sights = [self._better(image, sight, now) for sight in sights]
         enough = 0.0 if self.thorough else AGAIN
         off = [index for index, sight in enumerate(sights) if sight.is_face and sight.off > enough]
         for index in off:
@@ -176,8 +198,25 @@ class FaceTracker:
             tracks[index].crop = CropSmoother()
         moved = self._parse(image, [tracks[i] for i in off], [sights[i].anchors for i in off], now)
         for index, sight in zip(off, moved, strict=True):
-            sights[index] = sight
+            if sight.is_face:
+                sights[index] = sight
         return sights
+
+    def _better(self, image: Image, sight: _Sight, now: float) -> _Sight:
+        """Parse a track where its other detection has it; return the sight that shows more of a face."""
+        track = sight.track
+        if track.other is None:
+            return sight
+        first = track.detection, track.whole
+        track.detection, track.whole, track.other, track.crop = track.other, False, None, CropSmoother()
+        anchors = detected_anchors(track.detection)
+        (other,) = self._parse(image, [track], [anchors], now)
+        track.crop = CropSmoother()
+        if other.beats(sight):
+            track.anchors = anchors
+            return other
+        track.detection, track.whole = first
+        return sight
 
     def _parse(
         self, image: Image, tracks: Sequence[Track], expected: Sequence[Points], now: float
@@ -228,26 +267,41 @@ def _sight(track: Track, face: ParsedFace, crop: Image, expected: Points) -> _Si
     parts = int(seen.sum()) + 2 * int(not seen[:2].any() and share_of(face, "eye_g") > GLASSES_SHARE)
     anchors = complete(found, expected)
     off = distance(align_to(anchors), face.alignment)
-    return _Sight(track, face, crop, anchors, off, appearance(crop), _is_face(track, face, parts))
+    # Closed eyes or a profile: the whole frame's detection is believed for nose and mouth, a view's isn't.
+    enough = parts >= 3 or bool(track.whole and seen[2:].all())
+    is_face = _is_face(track, face, parts, enough)
+    inner = share_of(face, _INNER) * face.alignment.side**2
+    return _Sight(track, face, crop, anchors, off, appearance(crop), is_face, parts, inner)
 
 
-def _is_face(track: Track, face: ParsedFace, parts: int) -> bool:
-    """Say whether a track's parsing, with so many of the four anchors seen, is one of a face."""
+def _is_face(track: Track, face: ParsedFace, parts: int, enough: bool) -> bool:
+    """Say whether a track's parsing is one of a face; `enough` of its parts make a new one."""
+    nose = share_of(face, "nose")
     if track.looks is not None:
         # It was one a frame ago: half a nose will do, as where a hand passes.
-        return parts >= 2 and share_of(face, "nose") > 0.5 * NOSE_SHARE
-    return track.detection.score >= SURE_SCORE or (parts >= 3 and share_of(face, "nose") > NOSE_SHARE)
+        return parts >= 2 and nose > 0.5 * NOSE_SHARE
+    return track.detection.score >= SURE_SCORE or (enough and nose > NOSE_SHARE)
 
 
-def _join(detections: list[Detection], face: Detection) -> None:
-    """Add what only a further view shows, or put it in the place of a worse look at the same face.
+def _join(detections: list[Detection], others: dict[int, Detection], face: Detection) -> None:
+    """Add what only a further view shows; a look that may be better than a known one to the others.
 
     It stays doubtful, and must parse as a face.
+
+    Args:
+        detections: known ones.
+        others: by index of those, another look at the same face.
+        face: from a further view, in the image's pixels.
     """
     anchors = detected_anchors(face)
     doubtful = replace(face, score=min(face.score, SURE_SCORE - 0.01))
     for index, known in enumerate(detections):
-        if same_place(anchors, detected_anchors(known)):
+        before = detected_anchors(known)
+        turn = align_to(anchors).roll - align_to(before).roll
+        if abs(math.remainder(turn, math.tau)) > OTHERWISE and lies_on(anchors, before):
+            others.setdefault(index, doubtful)
+            return
+        if same_place(anchors, before):
             if known.score < doubtful.score:
                 detections[index] = doubtful
             return

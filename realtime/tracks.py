@@ -46,6 +46,8 @@ class Track:
         speed: (2,) pixels a second.
         lost: it wasn't seen in the last frame.
         looks: (8, 8, 3) float32, its slow mean appearance, which tells it from others after a crossing.
+        whole: the whole frame showed it; False where only a further view of it did.
+        other: another detection of it, to be tried in the next frame beside `detection`.
     """
 
     track_id: int
@@ -57,6 +59,8 @@ class Track:
     speed: Points = field(default_factory=lambda: np.zeros(2))
     lost: bool = False
     looks: Plane | None = None
+    whole: bool = True
+    other: Detection | None = None
 
     @property
     def side(self) -> float:

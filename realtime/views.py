@@ -2,7 +2,7 @@
 
 The detector's model sees any picture at 192 pixels. In a whole 720p frame it loses faces below about 84
 pixels; in a tile of 480 it finds them from about 40. It knows upright faces only: a head that lies on its
-side is found in the frame turned by a quarter.
+side or hangs upside down is found in the frame turned.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class View:
 def further_views(height: int, width: int) -> tuple[tuple[View, ...], ...]:
     """Return groups of views beyond the whole frame, to be searched together: the frame turned, each tile.
 
-    Turned either way, and both at once: of an upside-down face the detector is less sure, but not unsure.
+    Turned every way at once, as the detector sees a face in several of them: the surest look is tried first.
     """
     side = max(_TILE, int(_TILE_SHARE * min(height, width)))
     tiles = [
@@ -74,7 +74,7 @@ def further_views(height: int, width: int) -> tuple[tuple[View, ...], ...]:
         for y in _starts(height, side)
         for x in _starts(width, side)
     ]
-    turned = tuple(View(0, 0, width, height, quarters) for quarters in (1, 3))
+    turned = tuple(View(0, 0, width, height, quarters) for quarters in (1, 2, 3))
     return (turned, *((tile,) for tile in tiles if len(tiles) > 1))
 
 

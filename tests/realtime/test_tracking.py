@@ -218,14 +218,44 @@ def test_a_doubtful_detection_must_parse_as_a_face(score: float, kept: bool) -> 
     assert bool(stage.tracker.update(scene([])).faces) == kept
 
 
-def test_dark_glasses_stand_for_the_eyes_of_a_doubtful_detection() -> None:
-    face = DrawnFace(200, 150, glasses=True)
-    for drawn, kept in ((face, True), (replace(face, glasses=False), False)):
-        frame = scene([])
-        drawn.draw(frame.image, hidden=("r_eye", "l_eye"))
-        stage = Stage()
+def seen_lying(face: DrawnFace, hidden: tuple[str, ...], whole: bool) -> bool:
+    """Say whether a face on its side is found that the whole frame or a turned view doubtfully shows."""
+    frame, stage = scene([]), Stage()
+    face.draw(frame.image, hidden)
+    if whole:
         stage.detector.faces = [face.detection(0.55)]
-        assert bool(stage.tracker.update(frame).faces) == kept
+    else:
+        stage.detector.turned = [DrawnFace(180, 639 - 320).detection(0.55)]
+    return bool(stage.tracker.update(frame).faces)
+
+
+def test_nose_and_mouth_are_enough_where_the_whole_frame_shows_a_face() -> None:
+    lying, eyes = DrawnFace(320, 180, roll=90), ("r_eye", "l_eye")
+    assert seen_lying(lying, eyes, whole=True)
+    assert not seen_lying(lying, eyes, whole=False)
+    assert not seen_lying(lying, (*eyes, "mouth"), whole=True)
+    assert seen_lying(lying, ("r_eye",), whole=False)
+
+
+def test_dark_glasses_stand_for_the_eyes() -> None:
+    assert seen_lying(DrawnFace(320, 180, roll=90, glasses=True), ("r_eye", "l_eye"), whole=False)
+
+
+@pytest.mark.parametrize("score", [0.55, 0.9])
+def test_of_two_looks_at_a_face_the_one_that_parses_is_taken(score: float) -> None:
+    for roll in (90, 0):
+        stage, face = Stage(), DrawnFace(320, 180, roll=roll)
+        # The whole frame shows it upright, the turned one lying, whichever it is.
+        stage.detector.faces = [DrawnFace(320, 180).detection(score)]
+        stage.detector.turned = [DrawnFace(180, 639 - 320).detection(0.6)]
+        (parsed,) = stage.tracker.update(scene([face])).faces
+        assert np.rad2deg(parsed.alignment.roll) == pytest.approx(roll, abs=6)
+        assert parsed.detection.left_eye == pytest.approx(face.detection().left_eye, abs=4)
+        for step in range(1, 6):
+            stage.detector.turned = []
+            (parsed,) = stage.tracker.update(scene([face], step)).faces
+            assert parsed.track_id == 1
+            assert np.rad2deg(parsed.alignment.roll) == pytest.approx(roll, abs=6)
 
 
 def test_a_thorough_tracker_searches_every_view_and_looks_twice_at_once() -> None:
