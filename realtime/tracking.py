@@ -54,7 +54,6 @@ class _Sight:
         looks: see `appearance`.
         is_face: it looks like a face at all.
         parts: how many of the four anchors it shows.
-        inner: eyes, nose and mouth, in square pixels of the image.
     """
 
     track: Track
@@ -65,7 +64,11 @@ class _Sight:
     looks: Plane
     is_face: bool
     parts: int
-    inner: float
+
+    @property
+    def inner(self) -> float:
+        """Return how large eyes, nose and mouth are, in square pixels of the image."""
+        return share_of(self.face, _INNER) * self.face.alignment.side**2
 
     def beats(self, other: _Sight) -> bool:
         """Say whether it shows more of a face than another sight of the same track."""
@@ -270,8 +273,7 @@ def _sight(track: Track, face: ParsedFace, crop: Image, expected: Points) -> _Si
     # Closed eyes or a profile: the whole frame's detection is believed for nose and mouth, a view's isn't.
     enough = parts >= 3 or bool(track.whole and seen[2:].all())
     is_face = _is_face(track, face, parts, enough)
-    inner = share_of(face, _INNER) * face.alignment.side**2
-    return _Sight(track, face, crop, anchors, off, appearance(crop), is_face, parts, inner)
+    return _Sight(track, face, crop, anchors, off, appearance(crop), is_face, parts)
 
 
 def _is_face(track: Track, face: ParsedFace, parts: int, enough: bool) -> bool:

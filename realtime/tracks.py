@@ -47,7 +47,7 @@ class Track:
         lost: it wasn't seen in the last frame.
         looks: (8, 8, 3) float32, its slow mean appearance, which tells it from others after a crossing.
         whole: the whole frame showed it; False where only a further view of it did.
-        other: another detection of it, to be tried in the next frame beside `detection`.
+        other: another detection of it, to be tried beside `detection` when it is looked at next.
     """
 
     track_id: int
