@@ -66,7 +66,7 @@ class View:
 def further_views(height: int, width: int) -> tuple[tuple[View, ...], ...]:
     """Return groups of views beyond the whole frame, to be searched together: the frame turned, each tile.
 
-    Turned every way at once, as the detector sees a face in several of them: the surest look is tried first.
+    Turned either way at once, as the detector sees a lying face in both: the surer look is tried first.
     """
     side = max(_TILE, int(_TILE_SHARE * min(height, width)))
     tiles = [
@@ -74,8 +74,9 @@ def further_views(height: int, width: int) -> tuple[tuple[View, ...], ...]:
         for y in _starts(height, side)
         for x in _starts(width, side)
     ]
-    turned = tuple(View(0, 0, width, height, quarters) for quarters in (1, 2, 3))
-    return (turned, *((tile,) for tile in tiles if len(tiles) > 1))
+    lying = tuple(View(0, 0, width, height, quarters) for quarters in (1, 3))
+    upside_down = (View(0, 0, width, height, 2),)
+    return (lying, upside_down, *((tile,) for tile in tiles if len(tiles) > 1))
 
 
 def _starts(length: int, side: int) -> list[int]:
