@@ -143,7 +143,9 @@ def run_job(config: RunConfig, engines: LazyEngine, keep_journal: bool = False) 
         undo.callback(detector.close)
 
         still = source.info.still
-        tracker = FaceTracker(detector, engine, config.detect_every, config.smooth, thorough=still)
+        tracker = FaceTracker(
+            detector, engine, config.detect_every, config.smooth, still, config.looks_at(still)
+        )
 
         def parse(frame: Frame) -> ParsedFrame:
             parsed = tracker.update(frame)

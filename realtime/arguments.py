@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engines import BACKENDS
 from realtime.effects import describe_effects
+from realtime.looks import MOST
 from realtime.masks import FORMATS
 from realtime.presets import describe_presets
 from realtime.sinks import ENCODERS
@@ -71,4 +72,10 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         default=STRENGTH,
         metavar="S",
         help=f"steadiness, 0 (none) to 0.95 ({STRENGTH})",
+    )
+    add(
+        "--looks",
+        type=int,
+        metavar="N",
+        help=f"parsings averaged for each face, 1 to {MOST}: better and slower (default: 1, images {MOST})",
     )

@@ -19,6 +19,7 @@ from realtime.anchors import align_to, complete, detected_anchors, find_anchors
 from realtime.cuts import CutDetector
 from realtime.detection import FaceDetector
 from realtime.frames import Detection, Frame, Image, ParsedFace, ParsedFrame, Plane
+from realtime.looks import look_again
 from realtime.parsing import GLASSES_SHARE, NOSE_SHARE, SURE_SCORE, parse_crops, share_of
 from realtime.smoothing import STRENGTH, CropSmoother, ParsingSmoother, distance
 from realtime.tracks import Track, appearance, associate, lies_on, same_place, unlikeness
@@ -89,6 +90,7 @@ class FaceTracker:
         smoothing: see `ParsingSmoother.strength`.
         thorough: do in each frame what a video's frames share: search every view of it, and cut each face
             out once more where its own parsing says. For single images.
+        looks: parsings that are averaged for each face of each frame, see `realtime.looks`.
     """
 
     def __init__(
@@ -98,9 +100,10 @@ class FaceTracker:
         every: int = 5,
         smoothing: float = STRENGTH,
         thorough: bool = False,
+        looks: int = 1,
     ) -> None:
         self.detector, self.engine, self.every, self.smoothing = detector, engine, every, smoothing
-        self.thorough = thorough
+        self.thorough, self.looks = thorough, looks
         self._named = 0
         self.reset()
 
@@ -128,7 +131,7 @@ class FaceTracker:
         sights = self._look(image, self._shown(), now)
         if not searched and not all(sight.is_face for sight in sights):
             sights = self._look_again(image, sights, now)
-        faces = self._settle(sights, now)
+        faces = self._settle(image, sights, now)
         self._tracks = [track for track in self._tracks if not track.lost or _remembered(track, now)]
         return ParsedFrame(frame, tuple(sorted(faces, key=lambda face: -face.alignment.side)))
 
@@ -245,7 +248,7 @@ class FaceTracker:
         known = {sight.track.track_id for sight in good}
         return good + self._look(image, [t for t in self._shown() if t.track_id not in known], now)
 
-    def _settle(self, sights: Sequence[_Sight], now: float) -> list[ParsedFace]:
+    def _settle(self, image: Image, sights: Sequence[_Sight], now: float) -> list[ParsedFace]:
         """Take note of what was seen; where two tracks see one face, it is the one that it looks like."""
         kept: list[_Sight] = []
         # A new track comes last: it looks like itself whatever it is.
@@ -256,10 +259,11 @@ class FaceTracker:
                 kept.append(sight)
             else:
                 sight.track.lost = True
-        return [self._steadied(sight, now) for sight in kept]
+        faces = look_again(image, [sight.face for sight in kept], self.engine, self.looks)
+        return [self._steadied(sight, face, now) for sight, face in zip(kept, faces, strict=True)]
 
-    def _steadied(self, sight: _Sight, now: float) -> ParsedFace:
-        track, face = sight.track, sight.face
+    def _steadied(self, sight: _Sight, face: ParsedFace, now: float) -> ParsedFace:
+        track = sight.track
         seconds = now - track.seen
         planes = track.parsing(face.probabilities, sight.crop, face.alignment, seconds)
         track.follow(sight.anchors, sight.looks, now)

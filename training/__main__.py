@@ -109,6 +109,13 @@ def _parser() -> argparse.ArgumentParser:
         help="with --protocol pipeline: of the engine (default auto)",
     )
     check.add_argument(
+        "--looks",
+        type=int,
+        choices=range(1, 7),
+        default=6,
+        help="with --protocol pipeline: parsings averaged for each face (default 6; 1 as in a live video)",
+    )
+    check.add_argument(
         "--points-offset",
         type=float,
         default=0.0,
@@ -168,9 +175,9 @@ def _evaluate(args: argparse.Namespace) -> None:
         faces = load_faces(args.data, args.split, 512)
         result = evaluate_network(network, faces, args.device, args.stages)
     elif (args.data / "points").is_dir():
-        result = evaluate_points(args.weights, args.data, args.precision, args.points_offset)
+        result = evaluate_points(args.weights, args.data, args.precision, args.points_offset, args.looks)
     else:
-        result = evaluate_pipeline(args.weights, args.data, args.split, args.precision)
+        result = evaluate_pipeline(args.weights, args.data, args.split, args.precision, args.looks)
     result |= {"protocol": args.protocol, "parameters": parameters, "macs": count_macs(network)}
     for name, value in result.get("classes", {}).items():
         print(f"{name:12s} {value:.4f}")

@@ -45,6 +45,10 @@ class Augmentation:
         occlude: probability of something before the face: a shape, or a blob with fingers in the
             colour of skin, labelled background.
         necklace: probability of drawn necklaces, see `training.necklaces`.
+        wear: probability of something that another face wears: a hat, glasses, earrings, a necklace; see
+            `training.mixing`, also for the next two.
+        backdrop: probability of another face's background.
+        recolour: probability of other colours of hair, clothes, background, hat, lips or glasses.
     """
 
     mirror: float = 0.5
@@ -59,6 +63,9 @@ class Augmentation:
     degrade: float = 0.12
     occlude: float = 0.1
     necklace: float = 0.0
+    wear: float = 0.0
+    backdrop: float = 0.0
+    recolour: float = 0.0
 
 
 def augment(sample: Sample, side: int, how: Augmentation, rng: np.random.Generator) -> Sample:
@@ -72,7 +79,7 @@ def augment(sample: Sample, side: int, how: Augmentation, rng: np.random.Generat
         warped = Sample(np.ascontiguousarray(warped.image[:, ::-1]), _MIRROR[warped.label[:, ::-1]])
     if rng.random() < how.occlude:
         warped = occlude(warped, rng)
-    image = _light(warped.image, how.light, rng)
+    image = relight(warped.image, how.light, rng)
     if rng.random() < how.grey:
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         image = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
@@ -115,7 +122,14 @@ def _frame(sample: Sample, side: int, how: Augmentation, rng: np.random.Generato
     return Sample(image.astype(np.uint8), label.astype(np.uint8))
 
 
-def _light(image: Image, strength: float, rng: np.random.Generator) -> Image:
+def relight(image: Image, strength: float, rng: np.random.Generator) -> Image:
+    """Change brightness, contrast, gamma, white balance and saturation of an image (H, W, 3) uint8 RGB.
+
+    Args:
+        image: the image.
+        strength: 0 to 1.
+        rng: draws.
+    """
     gamma = np.exp(rng.normal(0.0, 0.35 * strength))
     gain = np.exp(rng.normal(0.0, 0.3 * strength)) * np.exp(rng.normal(0.0, 0.12 * strength, 3))
     offset = rng.normal(0.0, 0.08 * strength)

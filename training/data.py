@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from stn_icnn.labels import CLASS_ID, CLASSES, IGNORE
 from training.augment import Augmentation, Sample, augment
+from training.mixing import mix
 from training.settings import FaceSet
 
 NOT_HAIR = 254
@@ -162,6 +163,10 @@ class Pack:
     def __len__(self) -> int:
         return len(self.set_of)
 
+    def shown_by(self, name: str) -> npt.NDArray[np.int64]:
+        """Return the indices of the fully labelled faces that show a class."""
+        return np.flatnonzero(self.presence[:, CLASS_ID[name]])
+
     def __getitem__(self, index: int) -> Sample:
         """Return image (S, S, 3) and label (S, S), uint8."""
         if self._process != os.getpid():
@@ -256,7 +261,13 @@ class AugmentedFaces(Dataset[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
         """Return image (S, S, 3) and label (S, S), both uint8, for key = (epoch, place, index)."""
         epoch, place, index = key
         rng = np.random.default_rng((self.seed, epoch, place, index))
-        return augment(self.pack[index], self.side, self.augmentation, rng)
+        mixed = mix(self.pack[index], self.augmentation, self._borrow, rng)
+        return augment(mixed, self.side, self.augmentation, rng)
+
+    def _borrow(self, name: str, rng: np.random.Generator) -> Sample | None:
+        """Return a face that shows a class, labelled in full; None where there is none."""
+        shown = self.pack.shown_by(name)
+        return self.pack[int(rng.choice(shown))] if len(shown) else None
 
 
 Keys = list[tuple[int, int, int]]

@@ -37,7 +37,13 @@ def serve(options: ServeOptions, config: RunConfig, load: Callable[[], Engine]) 
     share_arenas()
     detector = partial(FaceDetector, max_faces=config.max_faces)
     room = Room(
-        load(), detector, config.parsed_effects, options.max_visitors, config.detect_every, config.smooth
+        load(),
+        detector,
+        config.parsed_effects,
+        options.max_visitors,
+        config.detect_every,
+        config.smooth,
+        config.looks_at(still=False),
     )
     try:
         # The first visitor doesn't wait, and a model that can't be had is told at once.

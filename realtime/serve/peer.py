@@ -121,7 +121,8 @@ class Visitor:
         loop = asyncio.get_running_loop()
         detector = await loop.run_in_executor(self._room.threads, self._room.borrow)
         try:
-            tracker = FaceTracker(detector, self._room.engine, self._room.detect_every, self._room.smooth)
+            room = self._room
+            tracker = FaceTracker(detector, room.engine, room.detect_every, room.smooth, looks=room.looks)
             stages = [
                 Stage("parse", _Steady(tracker, self).parse),
                 Stage("render", Renderer(lambda: self.look.effects).render),

@@ -1,0 +1,109 @@
+"""Several looks at a face: how they are cut out, brought back and averaged."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from engines.engine import Crops, EngineSpec, LockedEngine, Probabilities
+from realtime import FaceParser
+from realtime.alignment import Alignment
+from realtime.config import RunConfig
+from realtime.frames import Detection, Image, ParsedFace
+from realtime.looks import MOST, look_again
+from stn_icnn.labels import CLASS_ID
+
+SIDE = 64
+CLASSES = tuple(CLASS_ID[name] for name in ("background", "l_eye", "r_eye", "hair"))
+
+
+def colour_engine() -> tuple[LockedEngine, list[Crops]]:
+    """Parse by colour, side by side: red is the eye of its side, green is hair; keep what was seen."""
+    seen: list[Crops] = []
+
+    def infer(crops: Crops) -> Probabilities:
+        seen.append(crops)
+        planes = np.zeros((len(crops), 4, SIDE, SIDE), np.float32)
+        red, green = (crops[..., c] / np.float32(255.0) for c in (0, 1))
+        right_half = np.arange(SIDE) >= SIDE // 2
+        # The subject's left eye lies on the right of the crop.
+        planes[:, 1], planes[:, 2], planes[:, 3] = red * right_half, red * ~right_half, green
+        planes[:, 0] = 1.0 - planes[:, 1:].sum(axis=1)
+        return planes
+
+    return LockedEngine("colours", EngineSpec(SIDE, SIDE, CLASSES), "fp32", "colours", infer), seen
+
+
+def picture() -> Image:
+    """A red eye on the right, a larger one on the left, and green hair on top."""
+    image = np.zeros((200, 200, 3), np.uint8)
+    image[60:80] = (0, 255, 0)
+    cv2.circle(image, (120, 100), 6, (255, 0, 0), -1)
+    cv2.circle(image, (80, 100), 9, (255, 0, 0), -1)
+    return image
+
+
+def parsed(image: Image, engine: LockedEngine) -> ParsedFace:
+    alignment = Alignment((100.0, 100.0), 96.0, 0.05)
+    planes = engine.infer(alignment.crop(image, SIDE)[None])[0]
+    detection = Detection((60.0, 60.0, 140.0, 140.0), 0.9, (80.0, 100.0), (120.0, 100.0), (100.0, 130.0))
+    return ParsedFace(detection, alignment, planes, CLASSES, (200, 200))
+
+
+@pytest.mark.parametrize("looks", range(1, MOST + 1))
+def test_the_mean_of_looks_that_agree_is_what_one_says(looks: int) -> None:
+    image = picture()
+    engine, seen = colour_engine()
+    face = parsed(image, engine)
+    (mean,) = look_again(image, [face], engine, looks)
+    assert len(seen) == looks
+    assert mean.probabilities.shape == face.probabilities.shape
+    np.testing.assert_allclose(mean.probabilities.sum(axis=0), 1.0, atol=1e-5)
+    # Sides stay sides, and places stay places: edges alone are softened by the zooms.
+    difference = np.abs(mean.probabilities - face.probabilities)
+    assert difference.mean() < 0.01
+    for one, many in zip(face.probabilities, mean.probabilities, strict=True):
+        assert ((one > 0.5) != (many > 0.5)).sum() < 0.02 * SIDE * SIDE
+
+
+def test_what_one_look_gets_wrong_the_others_outvote() -> None:
+    image = picture()
+    engine, _ = colour_engine()
+    face = parsed(image, engine)
+    wrong = face.probabilities.copy()
+    wrong[:, 40:50, 40:50] = np.array([0.0, 0.0, 0.0, 1.0], np.float32)[:, None, None]
+    face = ParsedFace(face.detection, face.alignment, wrong, face.classes, face.image_size)
+    (mean,) = look_again(image, [face], engine, MOST)
+    assert mean.probabilities[3, 42:48, 42:48].max() < 0.5
+
+
+def test_every_face_gets_its_own_mean() -> None:
+    image = picture()
+    engine, seen = colour_engine()
+    face = parsed(image, engine)
+    aside = Alignment((60.0, 100.0), 80.0, 0.0)
+    planes = engine.infer(aside.crop(image, SIDE)[None])[0]
+    other = ParsedFace(face.detection, aside, planes, CLASSES, (200, 200))
+    together = look_again(image, [face, other], engine, MOST)
+    assert [crops.shape[0] for crops in seen[2:]] == [2] * (MOST - 1)
+    for one, mean in zip((face, other), together, strict=True):
+        (alone,) = look_again(image, [one], engine, MOST)
+        np.testing.assert_allclose(mean.probabilities, alone.probabilities, atol=1e-6)
+    assert look_again(image, [], engine, MOST) == []
+
+
+def test_a_parser_takes_as_many_looks_as_it_is_told(portrait: Image) -> None:
+    with pytest.raises(ValueError, match="looks is 0, must be from 1 to 6"):
+        FaceParser(looks=0)
+    with FaceParser(looks=1, threads=2) as quick, FaceParser(threads=2) as careful:
+        (one,), (many,) = quick.parse(portrait), careful.parse(portrait)
+    assert one.alignment == many.alignment
+    agreement = (one.label_map() == many.label_map()).mean()
+    assert 0.97 < agreement < 1.0
+
+
+def test_images_are_looked_at_often_and_frames_once_unless_asked() -> None:
+    assert RunConfig().looks_at(still=True) == MOST
+    assert RunConfig().looks_at(still=False) == 1
+    assert RunConfig(looks=2).looks_at(still=True) == RunConfig(looks=2).looks_at(still=False) == 2
