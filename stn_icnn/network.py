@@ -177,14 +177,21 @@ class STNiCNN(nn.Module):
             if coarse_logits.shape[-1] != side:
                 # Half-pixel centres: the coarse stage's strides keep pixel areas, not corner pixels.
                 coarse_logits = F.interpolate(coarse_logits, size=size, mode="bilinear")
-            # Flat, or OpenVINO adds pixel by pixel and reorders the float sums (0.65 ms of 6) and not the
-            # bytes of the coarse logits.
-            total = coarse_logits.flatten(2) + parts.flatten(2)
+            total = _class_by_class(coarse_logits) + parts.flatten(2)
             return total.reshape(-1, len(self.config.classes), side, side)
         # Background is what no part claims; parts that overlap share.
         background = (1.0 - parts.sum(dim=1, keepdim=True)).clamp(min=1e-4)
         probabilities = torch.cat([background, parts[:, 1:].clamp(min=1e-6)], dim=1)
         return torch.log(probabilities / probabilities.sum(dim=1, keepdim=True))
+
+
+def _class_by_class(logits: Tensor) -> Tensor:
+    """Flatten logits (N, C, H, W) to (N, C, H * W).
+
+    By way of pixels x classes, which is how OpenVINO's convolutions leave them: it then transposes them, in a
+    third of the time that its own change of layout takes (fp32, 19 classes at 128 x 128: 1.5 ms of 11.5).
+    """
+    return logits.permute(0, 2, 3, 1).flatten(1, 2).transpose(1, 2)
 
 
 def seen_theta(theta: Tensor, name: str) -> Tensor:

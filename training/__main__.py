@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     fit_parser.add_argument(
         "--config",
         required=True,
-        help="a TOML file, or a name: faces, realtime, finish, distil, necklaces, paper, teacher, search",
+        help="a TOML file, or a name of training/configs, such as faces, realtime, mixing or paper",
     )
     fit_parser.add_argument(
         "--set",

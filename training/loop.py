@@ -167,7 +167,7 @@ class _PhaseTrainer:
         settings = run.settings
         weights = class_weights(pack.frequency, settings.class_balance, settings.boost)
         tools = LabelTools(network, weights, settings.dice)
-        self.loss_of = phase_loss(self.phase.name, network, tools)
+        self.loss_of = phase_loss(self.phase.name, network, tools, self.phase.fine)
         self.optimizer = self._optimizer()
         self.saved = time.monotonic()
 

@@ -23,21 +23,25 @@ def trained_modules(phase: str, network: STNiCNN) -> list[nn.Module]:
     return modules[phase]
 
 
-def judged_size(network: STNiCNN) -> int:
-    """Return the side at which logits are compared with labels: half the crop's.
+def phase_loss(
+    phase: str, network: STNiCNN, tools: LabelTools, fine: bool = False
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the loss of a phase: (normalised images, uint8 labels) -> scalar.
 
-    A quarter of the memory and, as the labels keep their own resolution, the same edges.
+    Args:
+        phase: its name.
+        network: what it trains.
+        tools: of the network.
+        fine: compare composed logits with labels at the crop's own side and not at half of it. Half is a
+            quarter of the memory; part parsers, which see more than two pixels for each of those, learn
+            finer edges at the whole.
     """
-    return network.config.input_size // 2
-
-
-def phase_loss(phase: str, network: STNiCNN, tools: LabelTools) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return the loss of a phase: (normalised images, uint8 labels) -> scalar."""
-    judged = judged_size(network)
+    side = network.config.input_size
+    coarse_side, judged = side // 2, side if fine else side // 2
 
     def coarse_loss(logits: Tensor, label: Tensor) -> Tensor:
-        if logits.shape[-1] != judged:
-            logits = F.interpolate(logits, size=(judged, judged), mode="bilinear")
+        if logits.shape[-1] != coarse_side:
+            logits = F.interpolate(logits, size=(coarse_side, coarse_side), mode="bilinear")
         return segmentation_loss(logits, tools.channels(label), tools.objective)
 
     def coarse(image: Tensor, label: Tensor) -> Tensor:

@@ -40,6 +40,7 @@ class Phase:
         learning_rate: peak of the one-cycle schedule.
         batch_size: faces a step.
         coarse_rate: the coarse stage's share of the learning rate where it was trained before.
+        fine: compare what is composed with labels pixel by pixel, see `training.phases.phase_loss`.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Phase:
     learning_rate: float
     batch_size: int = 16
     coarse_rate: float = 1.0
+    fine: bool = False
 
     def __post_init__(self) -> None:
         if self.name not in PHASES:
