@@ -23,11 +23,15 @@ SMALL = {"num_cpus": 1, "object_store_memory": 80 * 1024 * 1024, "include_dashbo
 
 def kill_when(folder: Path, count: int, cluster: Cluster) -> None:
     """Kill the second node when so many outputs are there."""
+
+    def outputs() -> int:
+        return len(list(folder.glob("[!.]*.mp4")))
+
     deadline = time.monotonic() + 60
-    while len(list(folder.glob("[!.]*.mp4"))) < count and time.monotonic() < deadline:
+    while outputs() < count and time.monotonic() < deadline:
         time.sleep(0.02)
     cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
-    print("killed", flush=True)
+    print(f"killed when {outputs()} were done", flush=True)
 
 
 def main() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -457,9 +458,11 @@ def test_a_cluster_that_loses_a_machine_makes_every_file_whole_and_none_twice(tm
     command = [sys.executable, "-m", "tests.realtime.ray_cluster", str(out), "3", str(tmp_path / "clips")]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=90)
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert "killed" in lines[3:-1], "in the middle"
-    assert lines[-1].startswith("8 files: 8 done; ")
+    # Searched for: Ray writes lines of its own between ours, and now and then into them.
+    killed = re.search(r"killed when (\d) were done", done.stdout)
+    assert killed is not None
+    assert 3 <= int(killed[1]) < 8, "in the middle"
+    assert "8 files: 8 done; " in done.stdout
     check_whole(out, 8)
     assert list(statuses(out).values()) == ["done"] * 8
     begun = log.read_text().split()
