@@ -36,11 +36,14 @@ def mix(sample: Sample, how: Augmentation, borrow: Borrow, rng: np.random.Genera
     """Return a changed sample, of the same size.
 
     Args:
-        sample: a face in the framing of the training faces; what is not labelled in full stays as it is.
+        sample: a face in the framing of the training faces; one without labelled skin stays as it is: where
+            hair alone is labelled, nothing tells what it could wear.
         how: its `wear`, `backdrop` and `recolour` are the probabilities.
         borrow: gives the others, of the sample's size.
         rng: draws.
     """
+    if not _is(sample.label, "skin").any():
+        return sample
     if rng.random() < how.backdrop:
         donor = borrow("background", rng)
         sample = sample if donor is None else stand_before(sample, _turned(donor, rng), rng)

@@ -154,6 +154,13 @@ def test_colours_change_and_labels_stay() -> None:
     assert {0, HAIR, CLOTH} <= touched
 
 
+def test_where_hair_alone_is_labelled_nothing_is_worn() -> None:
+    image, label = person()
+    partly = Sample(image, np.where(label == HAIR, HAIR, 254).astype(np.uint8))
+    always = Augmentation(wear=1.0, backdrop=1.0, recolour=1.0)
+    assert all(mix(partly, always, lambda *_: wearing("hat"), rng) is partly for rng in seeds())
+
+
 def test_mixing_follows_its_probabilities() -> None:
     head, hat = person(), wearing("hat")
 
