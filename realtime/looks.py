@@ -30,8 +30,9 @@ def look_again(image: Image, faces: Sequence[ParsedFace], engine: Engine, looks:
         engine: that parsed them.
         looks: how many in all, 1 to `MOST`.
     """
-    if not faces:
-        return []
+    if looks == 1 or not faces:
+        # Untouched: copying a parsing takes as long as a fifth of making it.
+        return list(faces)
     totals = [face.probabilities.copy() for face in faces]
     channels = _mirrored_channels(faces[0].classes)
     for size, mirrored in _LOOKS[1:looks]:

@@ -91,6 +91,8 @@ def test_every_face_gets_its_own_mean() -> None:
         (alone,) = look_again(image, [one], engine, MOST)
         np.testing.assert_allclose(mean.probabilities, alone.probabilities, atol=1e-6)
     assert look_again(image, [], engine, MOST) == []
+    (same,) = look_again(image, [face], engine, 1)
+    assert same is face, "one look costs nothing"
 
 
 def test_a_parser_takes_as_many_looks_as_it_is_told(portrait: Image) -> None:
