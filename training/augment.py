@@ -76,7 +76,7 @@ def augment(sample: Sample, side: int, how: Augmentation, rng: np.random.Generat
         sample = _cut(sample, rng)
     warped = _frame(sample, side, how, rng)
     if rng.random() < how.mirror:
-        warped = Sample(np.ascontiguousarray(warped.image[:, ::-1]), _MIRROR[warped.label[:, ::-1]])
+        warped = mirrored(warped)
     if rng.random() < how.occlude:
         warped = occlude(warped, rng)
     image = relight(warped.image, how.light, rng)
@@ -84,6 +84,11 @@ def augment(sample: Sample, side: int, how: Augmentation, rng: np.random.Generat
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         image = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
     return Sample(_degrade(image, how.degrade, rng), warped.label)
+
+
+def mirrored(sample: Sample) -> Sample:
+    """Return the mirror image of a sample, left and right classes renamed."""
+    return Sample(np.ascontiguousarray(sample.image[:, ::-1]), _MIRROR[sample.label[:, ::-1]])
 
 
 def _cut(sample: Sample, rng: np.random.Generator) -> Sample:

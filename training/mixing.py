@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from stn_icnn.labels import CLASS_ID, mirror_ids
-from training.augment import Augmentation, Image, Sample, relight
+from stn_icnn.labels import CLASS_ID
+from training.augment import Augmentation, Image, Sample, mirrored, relight
 
 Mask = npt.NDArray[np.bool_]
 Borrow = Callable[[str, np.random.Generator], Sample | None]
@@ -23,7 +23,6 @@ Borrow = Callable[[str, np.random.Generator], Sample | None]
 THINGS = ("hat", "eye_g", "ear_r", "neck_l")
 """What can be worn by another: classes of `stn_icnn.labels`."""
 
-_MIRROR = mirror_ids()
 _EYES = ("l_eye", "r_eye")
 _INNER = (*_EYES, "nose", "mouth", "u_lip", "l_lip")
 # Groups that have a colour of their own: hair is dyed, clothes are changed, lips painted.
@@ -152,9 +151,7 @@ def _share(label: Image, name: str) -> float:
 
 def _turned(donor: Sample, rng: np.random.Generator) -> Sample:
     """Return a donor or its mirror image."""
-    if rng.random() < 0.5:
-        return donor
-    return Sample(np.ascontiguousarray(donor.image[:, ::-1]), _MIRROR[donor.label[:, ::-1]])
+    return donor if rng.random() < 0.5 else mirrored(donor)
 
 
 def _moved(donor: Sample, offset: Sequence[float], rng: np.random.Generator, jitter: float = 1.0) -> Sample:
