@@ -197,7 +197,7 @@ class ParsedFace:
 
         Args:
             plane: (O, O) float32, 0 to 1.
-            margin: how much wider, in pixels of the plane.
+            margin: how much wider, in sides of the crop.
 
         Returns:
             None where nothing of it is seen.
@@ -205,7 +205,7 @@ class ParsedFace:
         left, top, width, height = cv2.boundingRect((plane > 1.0 / 512.0).view(np.uint8))
         if not width:
             return None
-        more = 1.0 + margin
+        more = 1.0 + margin * plane.shape[-1]
         box = (left - more, top - more, left + width + more, top + height + more)
         return self._covered(box, plane.shape[-1])
 

@@ -175,12 +175,20 @@ def _ramp(values: Plane, low: float, high: float) -> Plane:
     return np.asarray(np.clip((values - low) / (high - low), 0.0, 1.0), np.float32)
 
 
-def moved(planes: Plane, past: Alignment, now: Alignment) -> Plane:
-    """Bring planes (C, O, O) from one crop's coordinates into another's; zero where it did not see."""
-    side = planes.shape[-1]
-    matrix = past.to_crop(side) @ np.vstack([now.to_image(side), [0.0, 0.0, 1.0]])
+def moved(planes: Plane, past: Alignment, now: Alignment, side: int | None = None) -> Plane:
+    """Bring planes (C, O, O) from one crop's coordinates into another's; zero where it did not see.
+
+    Args:
+        planes: float32.
+        past: the crop that they are of.
+        now: the crop that they are brought into.
+        side: of the answer's planes; None for O.
+    """
+    own = planes.shape[-1]
+    side = side or own
+    matrix = past.to_crop(own) @ np.vstack([now.to_image(side), [0.0, 0.0, 1.0]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warped = np.empty_like(planes)
+    warped = np.empty((len(planes), side, side), np.float32)
     for start in range(0, len(planes), 4):
         # Four at once: OpenCV warps them in little more time than one.
         group = list(planes[start : start + 4])

@@ -9,7 +9,7 @@ import cv2
 
 from realtime.effects.effect import Colour
 from realtime.effects.paint import blend
-from realtime.effects.patch import FINE_DETAIL, Patch
+from realtime.effects.patch import EDGE_RADIUS, FINE_DETAIL, Patch
 from realtime.effects.tone import ramp, tinted, to_lab, to_rgb
 from realtime.frames import Image, ParsedFace
 
@@ -38,7 +38,7 @@ class Brows:
 
     def _paint(self, image: Image, face: ParsedFace, name: str) -> None:
         plane = face.paint_plane(name)
-        patch = Patch.around(image, face, plane, margin=2.0, detail=FINE_DETAIL)
+        patch = Patch.around(image, face, plane, margin=EDGE_RADIUS, detail=FINE_DETAIL)
         if patch is None:
             return
         alpha = patch.refined(plane)

@@ -44,7 +44,7 @@ class Eyes:
     def _tint(self, image: Image, face: ParsedFace, name: str) -> None:
         eye = find_eye(face, name)
         plane = face.paint_plane(name)
-        patch = None if eye is None else Patch.around(image, face, plane, margin=1.0)
+        patch = None if eye is None else Patch.around(image, face, plane, margin=0.007)
         if eye is None or patch is None:
             return
         radius = _radius(face, eye)

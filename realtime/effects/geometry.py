@@ -12,8 +12,8 @@ from realtime.effects.tone import ramp
 from realtime.frames import ParsedFace, Plane
 
 EYES = ("r_eye", "l_eye")
-# An eye of fewer columns or rows, in pixels of the parser's output, is shut or turned away.
-LEAST_COLUMNS = 4
+# An eye narrower than this, in sides of the crop, is turned away; a mouth no farther below the eyes is none.
+LEAST = 0.025
 # Openness at which an effect on the eye starts and is full.
 OPEN = (0.12, 0.24)
 # Share of the largest piece's area at which a piece of hair apart from it starts to count, and counts fully.
@@ -64,7 +64,7 @@ def find_eye(face: ParsedFace, name: str) -> Eye | None:
     """Return the eye `name` ("l_eye" or "r_eye"), or None where it is not seen."""
     plane = face.plane(name)
     columns = np.flatnonzero(plane.max(axis=0) > 0.5)
-    if len(columns) < LEAST_COLUMNS:
+    if len(columns) < LEAST * len(plane):
         return None
     opening = plane[:, columns]
     tops, bottoms = _crossings(opening), plane.shape[0] - 1 - _crossings(opening[::-1])
@@ -135,10 +135,11 @@ def cheeks(face: ParsedFace) -> Plane | None:
     if nose is None or lips is None or not seen:
         return None
     drop = lips[1] - float(np.mean([eye[1] for eye in seen]))
-    if drop < 4.0:
+    whole = face.plane(FACE)
+    if drop < LEAST * len(whole):
         return None
     row = lips[1] - 0.48 * drop
-    mask = face.plane(FACE)[int(row)] > 0.5
+    mask = whole[int(row)] > 0.5
     side = np.arange(len(mask))
     size = len(mask)
     spots = np.zeros((size, size), np.float32)

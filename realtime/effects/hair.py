@@ -11,7 +11,7 @@ import numpy as np
 from realtime.effects.effect import Colour
 from realtime.effects.geometry import without_specks
 from realtime.effects.paint import blend, inside_bars
-from realtime.effects.patch import Patch
+from realtime.effects.patch import EDGE_RADIUS, Patch
 from realtime.effects.tone import grey_lightness, lab_of, ramp, rgb_table, statistics
 from realtime.frames import Image, ParsedFace, Plane
 
@@ -55,7 +55,7 @@ class Hair:
         picture = inside_bars(image)
         for face in faces:
             plane = without_specks(face.paint_plane("hair"))
-            patch = Patch.around(image, face, plane, margin=2.0, detail=DETAIL)
+            patch = Patch.around(image, face, plane, margin=EDGE_RADIUS, detail=DETAIL)
             if patch is not None:
                 self._dye(image, patch, plane, picture)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from realtime.effects.effect import Colour
 from realtime.effects.paint import blend
-from realtime.effects.patch import FINE_DETAIL, Patch
+from realtime.effects.patch import EDGE_RADIUS, FINE_DETAIL, Patch
 from realtime.effects.tone import Lab, lab_of, ramp, statistics, to_lab, to_rgb
 from realtime.frames import Image, ParsedFace, Plane
 
@@ -43,7 +43,7 @@ class Lips:
         """See `Effect.apply`."""
         for face in faces if self.strength > 0.0 else ():
             plane = face.paint_plane(LIPS)
-            patch = Patch.around(image, face, plane, margin=2.0, detail=FINE_DETAIL)
+            patch = Patch.around(image, face, plane, margin=EDGE_RADIUS, detail=FINE_DETAIL)
             if patch is None:
                 continue
             alpha = patch.refined(plane)

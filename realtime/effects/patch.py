@@ -17,8 +17,8 @@ from realtime.frames import Image, ParsedFace, Plane
 
 Value = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
-# Radius of the edge search, in pixels of the parser's output: as far as its edges err.
-EDGE_RADIUS = 2.0
+# Radius of the edge search, in sides of the crop: as far as the parser's edges err.
+EDGE_RADIUS = 0.014
 # Reduced pixels over the side of a face's crop on which the edges of small parts are searched.
 FINE_DETAIL = 256.0
 # Variance of lightness (0 to 1) that counts as an edge.
@@ -54,7 +54,7 @@ class Patch:
             image: (H, W, 3) uint8 RGB.
             face: of this image.
             plane: (O, O) float32, 0 to 1.
-            margin: in pixels of the plane.
+            margin: in sides of the crop; `EDGE_RADIUS` finds all of an edge.
             detail: pixels of the reduced picture over the side of the face's crop, at least.
 
         Returns:
@@ -107,7 +107,7 @@ class Patch:
         Guided filter (He, Sun, Tang: "Guided image filtering", 2010) with lightness as the guide: its linear
         model is fitted on the reduced picture and evaluated on the full one.
         """
-        radius = EDGE_RADIUS * self.face.alignment.side / plane.shape[0] / self.step
+        radius = EDGE_RADIUS * self.face.alignment.side / self.step
         slope, offset = local_model(self._small_grey(), self.sample(plane), max(1, round(radius)))
         fine = self.grey.astype(np.float32)
         low, high = VEIL

@@ -29,7 +29,7 @@ class Teeth:
         """See `Effect.apply`."""
         for face in faces if self.strength > 0.0 else ():
             plane = face.paint_plane("mouth")
-            patch = Patch.around(image, face, plane, margin=1.0, detail=FINE_DETAIL)
+            patch = Patch.around(image, face, plane, margin=0.007, detail=FINE_DETAIL)
             if patch is None:
                 continue
             alpha = patch.refined(plane)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +14,7 @@ from realtime.alignment import Alignment
 from realtime.effects import EFFECTS, parse_effect
 from realtime.frames import Detection, Image, ParsedFace
 from stn_icnn.labels import CLASSES
+from tests.realtime.faces import HEAD, parsed_face
 
 OF_A_FACE = tuple(name for name in EFFECTS if name not in ("background", "cutout"))
 QUICK = settings(
@@ -105,3 +109,24 @@ def test_strength_0_is_the_identity_and_the_same_scene_paints_the_same(
     for picture in (once, twice):
         parse_effect(name).apply(picture, found)
     assert np.array_equal(once, twice)
+
+
+@pytest.mark.parametrize("name", OF_A_FACE)
+def test_a_finer_parsing_paints_the_same(name: str) -> None:
+    rng = np.random.default_rng(4)
+    noise = cv2.GaussianBlur(rng.uniform(40.0, 215.0, (256, 256, 3)).astype(np.float32), (0, 0), 8.0)
+    image = np.clip(10.0 * (noise - 127.0) + 127.0, 0.0, 255.0).astype(np.uint8)
+    place = Alignment((127.5, 127.5), 256.0, 0.0)
+    open_mouth = {"mouth": (54, 86, 74, 96), "l_lip": (50, 96, 78, 101)}
+    coarse = parsed_face(HEAD | open_mouth, (256, 256), place, side=128)
+    planes = [cv2.GaussianBlur(plane, (0, 0), 1.0) for plane in coarse.probabilities]
+    finer = [cv2.resize(plane, (256, 256), interpolation=cv2.INTER_LINEAR) for plane in planes]
+    painted = []
+    for probabilities in (planes, finer):
+        canvas = image.copy()
+        face = replace(coarse, probabilities=np.asarray(probabilities, np.float32))
+        parse_effect(name).apply(canvas, [face])
+        painted.append(canvas.astype(np.int16))
+    changed = np.abs(painted[0] - image).sum()
+    assert changed > 0
+    assert np.abs(painted[0] - painted[1]).sum() < 0.2 * changed
