@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -28,11 +28,22 @@ class Alignment:
         centre: x, y in pixels.
         side: in pixels.
         roll: radians from the image's x axis to the square's, clockwise as seen.
+        wide: its side in sides of the square that frames the face: more than 1 where more is seen.
     """
 
     centre: tuple[float, float]
     side: float
     roll: float
+    wide: float = 1.0
+
+    @property
+    def face_side(self) -> float:
+        """Return the side in pixels of the square that frames the face: lengths on a face go by it."""
+        return self.side / self.wide
+
+    def widened(self, factor: float) -> Alignment:
+        """Return a square about the same centre, of a side larger by a factor."""
+        return replace(self, side=factor * self.side, wide=factor * self.wide)
 
     def to_crop(self, size: int) -> Matrix:
         """Return the (2, 3) affine map from image pixels to pixels of a size x size crop."""

@@ -260,12 +260,15 @@ class FaceTracker:
             else:
                 sight.track.lost = True
         faces = look_again(image, [sight.face for sight in kept], self.engine, self.looks)
-        return [self._steadied(sight, face, now) for sight, face in zip(kept, faces, strict=True)]
+        crops = [sight.crop for sight in kept]
+        if self.looks > 1:
+            crops = [face.alignment.crop(image, self.engine.spec.input_size) for face in faces]
+        return [self._steadied(*one, now) for one in zip(kept, faces, crops, strict=True)]
 
-    def _steadied(self, sight: _Sight, face: ParsedFace, now: float) -> ParsedFace:
+    def _steadied(self, sight: _Sight, face: ParsedFace, crop: Image, now: float) -> ParsedFace:
         track = sight.track
         seconds = now - track.seen
-        planes = track.parsing(face.probabilities, sight.crop, face.alignment, seconds)
+        planes = track.parsing(face.probabilities, crop, face.alignment, seconds)
         track.follow(sight.anchors, sight.looks, now)
         return replace(face, detection=track.detection, probabilities=planes, track_id=track.track_id)
 

@@ -68,9 +68,8 @@ class Eyes:
 
 
 def _radius(face: ParsedFace, eye: Eye) -> float:
-    side = face.alignment.side
-    pixel = side / face.probabilities.shape[-1]
-    return 0.5 * float(OVER_WIDTH * eye.width * pixel + OVER_SIDE * side)
+    pixel = face.alignment.side / face.probabilities.shape[-1]
+    return 0.5 * float(OVER_WIDTH * eye.width * pixel + OVER_SIDE * face.alignment.face_side)
 
 
 def _iris(light: Plane, opening: Plane, radius: float) -> Plane | None:

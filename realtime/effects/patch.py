@@ -17,7 +17,7 @@ from realtime.frames import Image, ParsedFace, Plane
 
 Value = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
-# Radius of the edge search, in sides of the crop: as far as the parser's edges err.
+# Radius of the edge search, in sides of the square that frames the face: as far as the parser's edges err.
 EDGE_RADIUS = 0.014
 # Reduced pixels over the side of a face's crop on which the edges of small parts are searched.
 FINE_DETAIL = 256.0
@@ -55,7 +55,7 @@ class Patch:
             face: of this image.
             plane: (O, O) float32, 0 to 1.
             margin: in sides of the crop; `EDGE_RADIUS` finds all of an edge.
-            detail: pixels of the reduced picture over the side of the face's crop, at least.
+            detail: pixels of the reduced picture over the side of the square that frames the face, at least.
 
         Returns:
             None where nothing of it is in the image.
@@ -63,7 +63,7 @@ class Patch:
         found = face.region(plane, margin)
         if found is None:
             return None
-        step = max(1, int(face.alignment.side / detail))
+        step = max(1, int(face.alignment.face_side / detail))
         rows = whole_steps(found[0], step, image.shape[0])
         columns = whole_steps(found[1], step, image.shape[1])
         return cls(image[rows, columns], face, rows, columns, step)
@@ -107,7 +107,7 @@ class Patch:
         Guided filter (He, Sun, Tang: "Guided image filtering", 2010) with lightness as the guide: its linear
         model is fitted on the reduced picture and evaluated on the full one.
         """
-        radius = EDGE_RADIUS * self.face.alignment.side / self.step
+        radius = EDGE_RADIUS * self.face.alignment.face_side / self.step
         slope, offset = local_model(self._small_grey(), self.sample(plane), max(1, round(radius)))
         fine = self.grey.astype(np.float32)
         low, high = VEIL

@@ -45,7 +45,7 @@ class Skin:
             if float(alpha.sum()) > LEAST_AREA:
                 # Half a pixel inside: no smoothing over the rim of lips and eyes.
                 weight = cv2.blur(cv2.erode(alpha, np.ones((3, 3), np.uint8)), (3, 3))
-                radius = max(1, round(RADIUS * face.alignment.side / patch.step))
+                radius = max(1, round(RADIUS * face.alignment.face_side / patch.step))
                 painted = self._even(_smooth(patch.small, radius), np.asarray(weight, np.float32))
                 add_difference(patch, painted, np.asarray(self.strength * weight, np.float32))
 

@@ -103,7 +103,12 @@ def _face_data(face: ParsedFace) -> dict[str, Any]:
         "left_eye": _rounded(seen.left_eye),
         "mouth": _rounded(seen.mouth),
         # Exact: from it the probabilities find their place again.
-        "crop": {"centre": [float(v) for v in place.centre], "side": float(place.side), "roll": place.roll},
+        "crop": {
+            "centre": [float(v) for v in place.centre],
+            "side": float(place.side),
+            "roll": place.roll,
+            "wide": place.wide,
+        },
     }
 
 
@@ -116,5 +121,6 @@ def face_of(data: Mapping[str, Any]) -> MaskFace:
     points = (tuple(data[name]) for name in ("right_eye", "left_eye", "mouth"))
     detection = Detection(tuple(data["box"]), data["score"], *points)
     crop = data["crop"]
-    alignment = Alignment(tuple(crop["centre"]), crop["side"], crop["roll"])
+    # Files of before it was known lack "wide".
+    alignment = Alignment(tuple(crop["centre"]), crop["side"], crop["roll"], crop.get("wide", 1.0))
     return MaskFace(detection, alignment, data["track"])

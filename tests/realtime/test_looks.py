@@ -11,7 +11,8 @@ from realtime import FaceParser
 from realtime.alignment import Alignment
 from realtime.config import RunConfig
 from realtime.frames import Detection, Image, ParsedFace, Plane
-from realtime.looks import MOST, look_again
+from realtime.looks import MOST, WIDE, look_again
+from realtime.smoothing import moved
 from stn_icnn.labels import CLASS_ID
 
 SIDE = 64
@@ -51,10 +52,12 @@ def parsed(image: Image, engine: LockedEngine) -> ParsedFace:
     return ParsedFace(detection, alignment, planes, CLASSES, (200, 200))
 
 
-def at_side(planes: Plane, side: int) -> Plane:
-    """Shrink planes (C, O, O) to a side."""
+def in_crop(face: ParsedFace, alignment: Alignment) -> Plane:
+    """Return a face's probabilities (C, SIDE, SIDE) in a crop of its own or another."""
+    planes = face.probabilities
+    side = round(SIDE * face.alignment.side / alignment.side)
     shrunk = [cv2.resize(plane, (side, side), interpolation=cv2.INTER_AREA) for plane in planes]
-    return np.asarray(shrunk, np.float32)
+    return moved(np.asarray(shrunk, np.float32), face.alignment, alignment, SIDE)
 
 
 @pytest.mark.parametrize("looks", range(1, MOST + 1))
@@ -63,12 +66,10 @@ def test_the_mean_of_looks_that_agree_is_what_one_says(looks: int) -> None:
     engine, seen = colour_engine()
     face = parsed(image, engine)
     (mean,) = look_again(image, [face], engine, looks)
-    assert len(seen) == looks
-    # Twice as fine: each look has a grid of its own.
-    assert mean.probabilities.shape == (4, *(2 * [SIDE if looks == 1 else 2 * SIDE]))
+    assert len(seen) == looks + (looks > 1), "one more for what lies beyond the crop"
     np.testing.assert_allclose(mean.probabilities.sum(axis=0), 1.0, atol=1e-5)
     # Sides stay sides, and places stay places: edges alone differ.
-    shrunk = at_side(mean.probabilities, SIDE)
+    shrunk = in_crop(mean, face.alignment)
     difference = np.abs(shrunk - face.probabilities)
     assert difference.mean() < 0.01
     for one, many in zip(face.probabilities, shrunk, strict=True):
@@ -91,6 +92,27 @@ def test_many_looks_smear_no_edges() -> None:
     assert error(MOST) < 1.02 * error(1)
 
 
+def test_what_lies_beyond_the_crop_is_seen_by_a_wider_look() -> None:
+    image = picture()
+    # Hair just beyond the crop, which ends at x = 150 or so.
+    image[80:120, 151:156] = (0, 255, 0)
+    engine, _ = colour_engine()
+    face = parsed(image, engine)
+    assert face.probability("hair")[90:110, 152:].max() == 0.0
+    for looks in (2, MOST):
+        (mean,) = look_again(image, [face], engine, looks)
+        assert mean.probability("hair")[92:108, 152:154].min() > 0.5
+    # Inside, where it disagrees with the other looks, it has no say.
+    wrong = np.zeros_like(face.probabilities)
+    wrong[0] = 1.0
+    blind = LockedEngine(
+        "nothing", engine.spec, "fp32", "nothing", lambda crops: np.stack([wrong] * len(crops))
+    )
+    (mean,) = look_again(image, [face], blind, 2)
+    inner = in_crop(mean, face.alignment)[:, 8:-8, 8:-8]
+    assert np.abs(inner[3] - 0.5 * face.probabilities[3, 8:-8, 8:-8]).mean() < 0.02
+
+
 def test_what_one_look_gets_wrong_the_others_outvote() -> None:
     image = picture()
     engine, _ = colour_engine()
@@ -99,7 +121,7 @@ def test_what_one_look_gets_wrong_the_others_outvote() -> None:
     wrong[:, 40:50, 40:50] = np.array([0.0, 0.0, 0.0, 1.0], np.float32)[:, None, None]
     face = ParsedFace(face.detection, face.alignment, wrong, face.classes, face.image_size)
     (mean,) = look_again(image, [face], engine, MOST)
-    assert at_side(mean.probabilities, SIDE)[3, 42:48, 42:48].max() < 0.5
+    assert in_crop(mean, face.alignment)[3, 42:48, 42:48].max() < 0.5
 
 
 def test_every_face_gets_its_own_mean() -> None:
@@ -110,7 +132,7 @@ def test_every_face_gets_its_own_mean() -> None:
     planes = engine.infer(aside.crop(image, SIDE)[None])[0]
     other = ParsedFace(face.detection, aside, planes, CLASSES, (200, 200))
     together = look_again(image, [face, other], engine, MOST)
-    assert [crops.shape[0] for crops in seen[2:]] == [2] * (MOST - 1)
+    assert [crops.shape[0] for crops in seen[2:]] == [2] * MOST
     for one, mean in zip((face, other), together, strict=True):
         (alone,) = look_again(image, [one], engine, MOST)
         np.testing.assert_allclose(mean.probabilities, alone.probabilities, atol=1e-6)
@@ -124,7 +146,10 @@ def test_a_parser_takes_as_many_looks_as_it_is_told(portrait: Image) -> None:
         FaceParser(looks=0)
     with FaceParser(looks=1, threads=2) as quick, FaceParser(threads=2) as careful:
         (one,), (many,) = quick.parse(portrait), careful.parse(portrait)
-    assert one.alignment == many.alignment
+    assert many.alignment == one.alignment.widened(WIDE)
+    assert many.alignment.face_side == pytest.approx(one.alignment.side)
+    # Twice as fine: each look has a grid of its own.
+    assert many.probabilities.shape[-1] == round(2 * WIDE * one.probabilities.shape[-1])
     agreement = (one.label_map() == many.label_map()).mean()
     assert 0.97 < agreement < 1.0
 
