@@ -45,8 +45,8 @@ class Augmentation:
         occlude: probability of something before the face: a shape, or a blob with fingers in the
             colour of skin, labelled background.
         necklace: probability of drawn necklaces, see `training.necklaces`.
-        wear: probability of something that another face wears: a hat, glasses, earrings, a necklace; see
-            `training.mixing`, also for the next two.
+        wear: probability of something that another face wears: a hat, glasses, earrings, a necklace, clothes,
+            its hair; see `training.mixing`, also for the next two.
         backdrop: probability of another face's background.
         recolour: probability of other colours of hair, clothes, background, hat, lips or glasses.
     """

@@ -20,15 +20,17 @@ Mask = npt.NDArray[np.bool_]
 Borrow = Callable[[str, np.random.Generator], Sample | None]
 """Gives a labelled face that shows a class, or None where no face does."""
 
-THINGS = ("hat", "eye_g", "ear_r", "neck_l")
-"""What can be worn by another: classes of `stn_icnn.labels`."""
+THINGS = {"hat": 0.25, "eye_g": 0.2, "ear_r": 0.2, "neck_l": 0.05, "cloth": 0.15, "hair": 0.15}
+"""What can be worn by another, classes of `stn_icnn.labels`, and how often it is that; hair is then a wig."""
 
 _EYES = ("l_eye", "r_eye")
 _INNER = (*_EYES, "nose", "mouth", "u_lip", "l_lip")
 # Groups that have a colour of their own: hair is dyed, clothes are changed, lips painted.
 _COLOURED = (("hair",), ("cloth",), ("background",), ("hat",), ("u_lip", "l_lip"), ("eye_g",))
+# What nobody wears two of; clothes and hair go over their own.
+_ONE = ("hat", "eye_g", "ear_r", "neck_l")
 # Shares of the picture under which a thing is left where it is: a brim or a dot, or a slip of the labeller's.
-_LEAST = {"hat": 0.02, "eye_g": 0.003, "ear_r": 0.0001, "neck_l": 0.0001}
+_LEAST = {"hat": 0.02, "eye_g": 0.003, "ear_r": 0.0001, "neck_l": 0.0001, "cloth": 0.02, "hair": 0.05}
 
 
 def mix(sample: Sample, how: Augmentation, borrow: Borrow, rng: np.random.Generator) -> Sample:
@@ -47,7 +49,7 @@ def mix(sample: Sample, how: Augmentation, borrow: Borrow, rng: np.random.Genera
         donor = borrow("background", rng)
         sample = sample if donor is None else stand_before(sample, _turned(donor, rng), rng)
     if rng.random() < how.wear:
-        thing = THINGS[rng.choice(len(THINGS), p=(0.35, 0.3, 0.25, 0.1))]
+        thing = str(rng.choice(list(THINGS), p=list(THINGS.values())))
         donor = borrow(thing, rng)
         sample = sample if donor is None else wear(sample, _turned(donor, rng), thing, rng)
     if rng.random() < how.recolour:
@@ -64,14 +66,14 @@ def wear(sample: Sample, donor: Sample, thing: str, rng: np.random.Generator) ->
         thing: one of `THINGS`.
         rng: draws a small shift and the thing's colours.
     """
-    if _is(sample.label, thing).any() or _share(donor.label, thing) < _LEAST[thing]:
+    if (thing in _ONE and _is(sample.label, thing).any()) or _share(donor.label, thing) < _LEAST[thing]:
         return sample
     if thing == "ear_r":
         for side in ("l_ear", "r_ear"):
             sample = _wear_earring(sample, donor, side, rng)
         return sample
     below = 0.0
-    if thing == "neck_l":
+    if thing in ("neck_l", "cloth"):
         chins = [_lowest(face.label, ("skin",)) for face in (sample, donor)]
         if chins[0] is None or chins[1] is None:
             return sample
@@ -84,6 +86,11 @@ def wear(sample: Sample, donor: Sample, thing: str, rng: np.random.Generator) ->
         for eye in _EYES:
             mask |= _behind_glass(moved.label, eye)
         mask &= _is(sample.label, "skin", "nose", "l_brow", "r_brow", "l_ear", "r_ear", *_EYES)
+    elif thing == "cloth":
+        mask &= _is(sample.label, "neck", "cloth", "background")
+    elif thing == "hair":
+        # A hat stays on; brows, eyes, nose and mouth are left free.
+        mask &= ~_is(sample.label, *_INNER, "l_brow", "r_brow", "hat", "eye_g", "ear_r")
     else:
         eyes = _is(sample.label, *_EYES)
         if (eyes & mask).sum() > 0.2 * eyes.sum():
