@@ -11,7 +11,7 @@ import numpy as np
 from realtime.effects.effect import Colour
 from realtime.effects.geometry import EYES, Eye, centroid, find_eye
 from realtime.effects.paint import blend
-from realtime.effects.patch import Patch
+from realtime.effects.patch import EDGE_RADIUS, Patch
 from realtime.effects.tone import Lab, lab_of, ramp, to_lab, to_rgb
 from realtime.frames import Image, ParsedFace, Plane
 
@@ -44,7 +44,7 @@ class Eyes:
     def _tint(self, image: Image, face: ParsedFace, name: str) -> None:
         eye = find_eye(face, name)
         plane = face.paint_plane(name)
-        patch = None if eye is None else Patch.around(image, face, plane, margin=0.007)
+        patch = None if eye is None else Patch.around(image, face, plane, margin=EDGE_RADIUS / 2.0)
         if eye is None or patch is None:
             return
         radius = _radius(face, eye)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from realtime.effects.paint import blend
-from realtime.effects.patch import FINE_DETAIL, Patch
+from realtime.effects.patch import EDGE_RADIUS, FINE_DETAIL, Patch
 from realtime.effects.tone import Lab, ramp, to_lab, to_rgb
 from realtime.frames import Image, ParsedFace, Plane
 
@@ -29,7 +29,7 @@ class Teeth:
         """See `Effect.apply`."""
         for face in faces if self.strength > 0.0 else ():
             plane = face.paint_plane("mouth")
-            patch = Patch.around(image, face, plane, margin=0.007, detail=FINE_DETAIL)
+            patch = Patch.around(image, face, plane, margin=EDGE_RADIUS / 2.0, detail=FINE_DETAIL)
             if patch is None:
                 continue
             alpha = patch.refined(plane)

@@ -42,7 +42,7 @@ PTS = [Fraction(7, 90000), Fraction(3010, 90000), Fraction(3011, 90000), Fractio
 
 def soft_face(x: float, y: float, side: float, track: int, roll: float = 0.3) -> ParsedFace:
     """A face with soft edges, as networks give them."""
-    face = parsed_face(HEAD, SIZE, Alignment((x, y), side, roll), 128)
+    face = parsed_face(HEAD, SIZE, Alignment((x, y), side, roll, 1.2), 128)
     blurred = np.stack([cv2.GaussianBlur(plane, (0, 0), 3.0) for plane in face.probabilities])
     return replace(face, probabilities=blurred, track_id=track)
 

@@ -19,11 +19,16 @@ class Stage:
     """A tracker among drawn faces; the detector sees all of them unless told otherwise."""
 
     def __init__(
-        self, every: int = 5, max_faces: int = 4, smoothing: float = 0.0, thorough: bool = False
+        self,
+        every: int = 5,
+        max_faces: int = 4,
+        smoothing: float = 0.0,
+        thorough: bool = False,
+        looks: int = 1,
     ) -> None:
         self.detector, self.engine = ToldDetector(max_faces), ColourEngine()
         detector = cast(FaceDetector, self.detector)
-        self.tracker = FaceTracker(detector, self.engine, every, smoothing, thorough)
+        self.tracker = FaceTracker(detector, self.engine, every, smoothing, thorough, looks)
         self.index = 0
 
     def show(self, *faces: DrawnFace, found: list[DrawnFace] | None = None) -> ParsedFrame:
@@ -274,8 +279,9 @@ def test_a_thorough_tracker_searches_every_view_and_looks_twice_at_once() -> Non
         assert stage.detector.searched == (sum(map(len, views)) if thorough else len(views[0]))
 
 
-def test_frames_and_results_never_part() -> None:
-    stage = Stage(smoothing=0.75)
+@pytest.mark.parametrize("looks", [1, 3])
+def test_frames_and_results_never_part(looks: int) -> None:
+    stage = Stage(smoothing=0.75, looks=looks)
     for step in range(10):
         face = DrawnFace(150 + 12 * step, 150)
         parsed = stage.show(face)
