@@ -15,7 +15,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from stn_icnn.sampler import make_theta, pixel_centres
+from stn_icnn.sampler import channels, make_theta, pixel_centres
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class MomentLocalizer(nn.Module):
 
     def forward(self, probabilities: Tensor) -> Tensor:
         """Map coarse probabilities (N, C, H, W) to thetas (N, parts, 2, 3)."""
-        maps = torch.stack([probabilities[:, ids].sum(dim=1) for ids in self.classes], dim=1)
+        maps = torch.stack([channels(probabilities, ids).sum(dim=1) for ids in self.classes], dim=1)
         # Squaring mutes the faint haze of a softmax far from the part.
         weight = maps * maps
         height, width = weight.shape[-2:]

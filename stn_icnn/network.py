@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from stn_icnn.config import PARTS, NetworkConfig
 from stn_icnn.icnn import ICNN
 from stn_icnn.localizer import ConvLocalizer, MomentLocalizer, PriorLocalizer
-from stn_icnn.sampler import crop, paste
+from stn_icnn.sampler import channels, crop, paste
 
 
 class Coarse(NamedTuple):
@@ -66,7 +66,8 @@ class STNiCNN(nn.Module):
         self.config = config
         self.residual = config.composition == "residual"
         self.channel = {class_id: index for index, class_id in enumerate(config.classes)}
-        self.coarse = ICNN(config.coarse, len(config.classes))
+        # What computes in halves takes its place: see `stn_icnn.precision`.
+        self.coarse: nn.Module = ICNN(config.coarse, len(config.classes))
         self.part_channels = {name: [self.channel[i] for i in part.class_ids] for name, part in PARTS.items()}
         priors = [part.prior for part in PARTS.values()]
         self.localizer: nn.Module
@@ -102,7 +103,8 @@ class STNiCNN(nn.Module):
     @staticmethod
     def normalise(crops: Tensor) -> Tensor:
         """Map (N, S, S, 3) uint8 to (N, 3, S, S) float32 in about -2 to 2."""
-        return crops.permute(0, 3, 1, 2).float() * (4.0 / 255.0) - 2.0
+        # Cast first: TensorRT transposes no uint8.
+        return crops.float().permute(0, 3, 1, 2) * (4.0 / 255.0) - 2.0
 
     def parse(self, image: Tensor, output_size: int | None = None) -> Parsing:
         """Run every stage on normalised images (N, 3, S, S) and return all their outputs.
@@ -147,7 +149,7 @@ class STNiCNN(nn.Module):
                 part_theta = seen_theta(theta, name)
                 x = crop(image, part_theta, part_net.size)
                 if self.residual:
-                    known = [coarse.probabilities[:, self.part_channels[name]]]
+                    known = [channels(coarse.probabilities, self.part_channels[name])]
                     if self.config.features:
                         known.append(coarse.features)
                     x = torch.cat([x, *(crop(each, part_theta, part_net.size) for each in known)], dim=1)
@@ -172,7 +174,7 @@ class STNiCNN(nn.Module):
             values = y * _window(y) if self.residual else torch.softmax(y, dim=1)[:, 1:]
             pasted.append(paste(values, seen_theta(theta, name), size))
         planes = torch.cat([*pasted, torch.zeros_like(pasted[0][:, :1])], dim=1)
-        parts = planes[:, self.plane_of_class]
+        parts = planes.index_select(1, self.plane_of_class)
         if self.residual:
             if coarse_logits.shape[-1] != side:
                 # Half-pixel centres: the coarse stage's strides keep pixel areas, not corner pixels.
@@ -204,7 +206,11 @@ def seen_theta(theta: Tensor, name: str) -> Tensor:
         name: of the part, see `PARTS`.
     """
     own = theta[:, list(PARTS).index(name)]
-    return own * own.new_tensor([[-1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]) if PARTS[name].mirrored else own
+    if not PARTS[name].mirrored:
+        return own
+    # No factor of numbers: it would be made on the host, and a CUDA graph can't capture its copy.
+    x, y = own[:, :1], own[:, 1:]
+    return torch.cat([torch.cat([-x[..., :1], x[..., 1:]], dim=2), y], dim=1)
 
 
 def place(network: STNiCNN, device: str) -> STNiCNN:

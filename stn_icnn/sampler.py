@@ -13,6 +13,8 @@ map from part-crop coordinates to image coordinates; only scale and translation 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -32,6 +34,16 @@ def make_theta(scale: Tensor, centre: Tensor) -> Tensor:
     row_x = torch.stack([scale[..., 0], zero, centre[..., 0]], dim=-1)
     row_y = torch.stack([zero, scale[..., 1], centre[..., 1]], dim=-1)
     return torch.stack([row_x, row_y], dim=-2)
+
+
+def channels(x: Tensor, ids: Sequence[int]) -> Tensor:
+    """Return some channels of x (N, C, H, W) as (N, len(ids), H, W).
+
+    By slices: a list as an index becomes a tensor on the host, whose copy a CUDA graph can't capture.
+    """
+    if list(ids) == list(range(ids[0], ids[0] + len(ids))):
+        return x[:, ids[0] : ids[0] + len(ids)]
+    return torch.cat([x[:, index : index + 1] for index in ids], dim=1)
 
 
 def pixel_centres(size: int, like: Tensor) -> Tensor:
