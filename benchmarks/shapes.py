@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.report import Figure, Result, Row, compared
 from benchmarks.statistics import interleave
 from engines.engine import EngineOptions
-from engines.export import copy_checkpoint, release_openvino
+from engines.release import copy_checkpoint, release_openvino
 from engines.loader import available_cores
 from engines.openvino import OpenVinoEngine
 from stn_icnn.checkpoint import load_network, read_checkpoint

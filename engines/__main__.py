@@ -6,8 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from engines.engine import EngineError
-from engines.loader import BACKENDS, load_engine
+import numpy as np
+
+from engines.engine import EngineError, EngineOptions
+from engines.loader import BACKENDS, available_cores, load_engine
+from engines.tensorrt import build_ahead
+from engines.tensorrt_library import TARGETS
 from stn_icnn.checkpoint import SHIPPED, CheckpointError, read_checkpoint
 
 
@@ -21,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="compare a back-end with eager here and now (needs torch)")
     commands.add_parser("clear", help="delete every compiled network in the cache")
     release = commands.add_parser(
-        "release", help="write weights and their OpenVINO networks for shipping (needs torch)"
+        "release", help="write weights and their OpenVINO and ONNX networks for shipping (needs torch)"
     )
     release.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to")
     release.add_argument("--half", action="store_true", help="store the weights as 16-bit numbers")
@@ -29,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     networks.add_argument(
         "--weights-only",
         action="store_true",
-        help="no OpenVINO networks; the first run compiles what it needs",
+        help="no other networks; the first run compiles what it needs",
     )
     networks.add_argument(
         "--calibration",
@@ -43,6 +47,19 @@ def _parser() -> argparse.ArgumentParser:
             "--precision", choices=["auto", "fp32", "fp16", "int8"], default="auto", help="default: auto"
         )
         command.add_argument("--max-batch", type=int, default=8, help="largest batch (default 8)")
+    build.add_argument(
+        "--target",
+        nargs="+",
+        choices=TARGETS,
+        metavar="SM",
+        help=f"tensorrt: kinds of card to build for, without a GPU but for current: {', '.join(TARGETS)}",
+    )
+    build.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="tensorrt: where the engines go (default: the cache), to be copied into a GPU machine's cache",
+    )
     check.add_argument("--faces", type=Path, metavar="FOLDER", help="photos of aligned faces to compare on")
     for command in (listing, build, check, release):
         command.add_argument("--weights", type=Path, default=SHIPPED, help="default: the shipped ones")
@@ -65,13 +82,27 @@ def _list(args: argparse.Namespace) -> None:
     print(f"cache {cache.root}: {len(entries)} compiled networks")
     for entry in entries:
         built = f"built {entry.manifest['built']} in {entry.manifest['seconds']} s"
-        print(f"  {entry.folder.name}: {built}, {entry.parity}")
+        print(f"  {entry.folder.name}: {built}, {entry.parity or 'not run yet'}")
 
 
 def _build(args: argparse.Namespace) -> None:
+    if args.target is not None or args.out is not None:
+        _build_ahead(args)
+        return
     engine, line = load_engine(args.backend, args.weights, precision=args.precision, max_batch=args.max_batch)
+    side = engine.spec.input_size
+    # What is compiled at the first face, or the first two at once, is compiled now too.
+    for count in range(1, args.max_batch + 1):
+        engine.infer(np.zeros((count, side, side, 3), np.uint8))
     engine.close()
     print(line)
+
+
+def _build_ahead(args: argparse.Namespace) -> None:
+    checkpoint = read_checkpoint(args.weights)
+    options = EngineOptions(available_cores(), args.precision, args.max_batch)
+    for entry in build_ahead(checkpoint, options, args.target or ["current"], args.out):
+        print(f"{entry.folder}: {entry.manifest['key']['device']}, {entry.manifest['key']['precision']}")
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -97,8 +128,8 @@ def _clear(args: argparse.Namespace) -> None:
 
 
 def _release(args: argparse.Namespace) -> None:
-    from engines.export import copy_checkpoint, release_openvino
     from engines.quantize import CALIBRATION, read_crops, release_int8
+    from engines.release import copy_checkpoint, release_onnx, release_openvino
 
     checkpoint = copy_checkpoint(read_checkpoint(args.weights), args.out, args.half)
     if args.weights_only:
@@ -109,6 +140,8 @@ def _release(args: argparse.Namespace) -> None:
         crops = read_crops(args.calibration, checkpoint.network["input_size"], CALIBRATION)
     checkpoint, parity = release_openvino(checkpoint)
     print(f"{checkpoint.path.with_suffix('.xml')}: {parity}")
+    checkpoint, parity = release_onnx(checkpoint, crops)
+    print(f"{checkpoint.path.with_suffix('.fp16.onnx')}: {parity}")
     if crops is not None:
         checkpoint, parity = release_int8(checkpoint, crops)
         print(f"{checkpoint.path.with_suffix('.int8.xml')}: {parity}, {parity.faces} faces")
@@ -116,7 +149,12 @@ def _release(args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code (2 usage, 1 other errors)."""
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.command == "build" and (args.target or args.out) and args.backend != "tensorrt":
+        parser.error("--target and --out go with --backend tensorrt")
+    if getattr(args, "max_batch", 1) < 1:
+        parser.error("--max-batch is at least 1")
     commands = {"list": _list, "build": _build, "check": _check, "clear": _clear, "release": _release}
     try:
         commands[args.command](args)

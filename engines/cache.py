@@ -25,12 +25,14 @@ from typing import Any
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-from engines.engine import EngineError
+from engines.engine import EngineUnavailable
 from engines.parity import Parity
 from stn_icnn.checkpoint import sha256_of
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+# Grows while an engine runs, with a check of its own: no part of what the manifest vouches for.
+RUNTIME_CACHE = "runtime.cache"
 TICK_SECONDS = 10.0
 
 
@@ -80,7 +82,8 @@ class Entry:
 
     Attributes:
         folder: its files.
-        manifest: key, files with SHA-256, parity, build time and seconds.
+        manifest: key, files with SHA-256, parity (none where it was built for another machine and has not
+            run yet), build time and seconds.
         kept: False where it could not be stored and lasts for this run alone.
     """
 
@@ -89,13 +92,14 @@ class Entry:
     kept: bool = True
 
     @property
-    def parity(self) -> Parity:
-        """Return how it compared with eager when it was built."""
-        return Parity(**self.manifest["parity"])
+    def parity(self) -> Parity | None:
+        """Return how it compared with eager, None where it has not run yet."""
+        parity = self.manifest["parity"]
+        return None if parity is None else Parity(**parity)
 
 
-Build = Callable[[Path], Parity]
-"""Writes a compiled network's files into a folder and compares what it wrote with eager."""
+Build = Callable[[Path], Parity | None]
+"""Writes a compiled network's files into a folder and compares what it wrote with eager, where it can run."""
 
 
 class EngineCache:
@@ -121,7 +125,8 @@ class EngineCache:
         """Return the entry of a key, building it where there is none or it is damaged.
 
         Raises:
-            EngineError: if the build fails, or there is no place to build in.
+            EngineError: if the build fails.
+            EngineUnavailable: if there is no place to build in.
         """
         found = self.find(key)
         if found is not None:
@@ -143,6 +148,11 @@ class EngineCache:
         problem = damage(folder, key)
         if problem is None:
             return Entry(folder, json.loads((folder / MANIFEST).read_text()))
+        self.remove(folder, problem)
+        return None
+
+    def remove(self, folder: Path, problem: str) -> None:
+        """Remove an entry that can't be used, and tell why."""
         self.report(f"engine cache {folder.name}: {problem}; building it anew")
         # Moved aside first: a name that is taken can't be renamed to.
         try:
@@ -153,7 +163,28 @@ class EngineCache:
             pass  # another process was faster
         except OSError as error:
             self.report(f"engine cache {folder.name}: cannot be removed ({error})")
-        return None
+
+    def confirm(self, entry: Entry, parity: Parity) -> Entry:
+        """Write into the manifest of an entry that was built elsewhere how it compares with eager here."""
+        manifest = {**entry.manifest, "parity": asdict(parity)}
+        # Where the folder can't be written to, the next start compares again.
+        with contextlib.suppress(OSError):
+            _write_manifest(entry.folder, manifest)
+        return Entry(entry.folder, manifest, entry.kept)
+
+    def kin(self, key: Key) -> list[Entry]:
+        """Return the entries of the same network that were built for another device or by other versions."""
+
+        def likeness(data: Mapping[str, Any]) -> dict[str, Any]:
+            return {name: value for name, value in data.items() if name not in ("device", "versions")}
+
+        own = key.plain()
+        keys = [(entry, entry.manifest.get("key")) for entry in self.entries()]
+        return [
+            entry
+            for entry, of in keys
+            if isinstance(of, dict) and of != own and likeness(of) == likeness(own)
+        ]
 
     def entries(self) -> list[Entry]:
         """Return every whole entry, oldest first, whatever it was built for."""
@@ -201,7 +232,7 @@ class EngineCache:
             atexit.register(shutil.rmtree, folder, ignore_errors=True)
             self._fill(folder, key, build)
         except OSError as error:
-            raise EngineError(f"no place to build an engine in: {error}; free some space") from None
+            raise EngineUnavailable(f"no place to build an engine in: {error}; free some space") from None
         return Entry(folder, json.loads((folder / MANIFEST).read_text()), kept=False)
 
     def _fill(self, folder: Path, key: Key, build: Build) -> None:
@@ -211,18 +242,20 @@ class EngineCache:
         started = time.monotonic()
         with self._ticking(started):
             parity = build(folder)
-        parity.require(key.precision)
+        if parity is not None:
+            parity.require(key.precision)
         seconds = time.monotonic() - started
-        files = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+        built = [path for path in sorted(folder.iterdir()) if path.name != RUNTIME_CACHE]
+        files = {path.name: sha256_of(path) for path in built}
         manifest = {
             "key": key.plain(),
             "files": files,
-            "parity": asdict(parity),
+            "parity": None if parity is None else asdict(parity),
             "built": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "seconds": round(seconds, 1),
         }
-        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-        self._announce(f"built in {seconds:.0f} s: {parity}")
+        _write_manifest(folder, manifest)
+        self._announce(f"built in {seconds:.0f} s: {parity or 'compared with eager when it runs first'}")
 
     def _announce(self, line: str) -> None:
         if self._announces:
@@ -260,12 +293,19 @@ def damage(folder: Path, key: Key | None = None) -> str | None:
         for name, sha256 in manifest["files"].items():
             if sha256_of(folder / name) != sha256:
                 return f"{name} is damaged"
-        Parity(**manifest["parity"])
+        if manifest["parity"] is not None:
+            Parity(**manifest["parity"])
     except FileNotFoundError as error:
         return f"{Path(str(error.filename)).name} is missing"
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"the manifest is damaged ({error!r})"
     return None
+
+
+def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    temporary = folder / f"{MANIFEST}.tmp"
+    temporary.write_text(json.dumps(manifest, indent=1) + "\n")
+    os.replace(temporary, folder / MANIFEST)
 
 
 def _to_stderr(line: str) -> None:

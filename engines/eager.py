@@ -14,6 +14,7 @@ from engines.engine import (
     Infer,
     LockedEngine,
     Probabilities,
+    in_parts,
 )
 from engines.gpu import find_gpu
 from stn_icnn.checkpoint import Checkpoint, load_network
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class EagerEngine(LockedEngine):
-    """Runs a checkpoint in PyTorch, on the CPU or on CUDA."""
+    """Runs a checkpoint in PyTorch: as it is on the CPU, by CUDA graphs on a GPU."""
 
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions, device: str = "cpu") -> None:
         options.choose("eager", ("fp32",))
@@ -40,10 +41,18 @@ class EagerEngine(LockedEngine):
         if device == "cuda" and not torch.cuda.is_available():
             raise EngineUnavailable(f"this PyTorch ({torch.__version__}) has no CUDA")
         torch.set_num_threads(options.threads)
-        infer = eager(place(load_network(checkpoint), device))
-        where = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {options.threads} threads"
-        what = f"PyTorch {torch.__version__} eager on {where}"
-        super().__init__("eager", EngineSpec.of(checkpoint.network), "fp32", what, infer)
+        network = place(load_network(checkpoint), device)
+        name, spec = f"PyTorch {torch.__version__}", EngineSpec.of(checkpoint.network)
+        if device == "cuda":
+            from engines.torch_graphs import GraphedNetwork
+
+            graphed = GraphedNetwork(network)
+            infer, free = in_parts(graphed, options.max_batch), graphed.free
+            what = f"{name} on {torch.cuda.get_device_name()}, CUDA graphs"
+            super().__init__("eager-cuda", spec, "fp32", what, infer, free)
+        else:
+            what = f"{name} eager on CPU, {options.threads} threads"
+            super().__init__("eager", spec, "fp32", what, eager(network))
 
 
 def eager(network: STNiCNN) -> Infer:

@@ -138,13 +138,23 @@ class LockedEngine:
         precision: see `Engine.precision`.
         what: library and device, for `Engine.description`.
         infer: (N, S, S, 3) uint8, contiguous -> (N, classes, O, O) float32, the caller's own.
+        free: gives back what is not Python's, called once.
     """
 
-    def __init__(self, name: str, spec: EngineSpec, precision: str, what: str, infer: Infer) -> None:
+    def __init__(
+        self,
+        name: str,
+        spec: EngineSpec,
+        precision: str,
+        what: str,
+        infer: Infer,
+        free: Callable[[], None] | None = None,
+    ) -> None:
         self.spec, self.precision, self.description = spec, precision, f"{what}, {precision}"
         self._name = name
         self._lock = Lock()
         self._infer: Infer | None = infer
+        self._free = free
 
     def infer(self, crops: Crops) -> Probabilities:
         """See `Engine.infer`."""
@@ -158,3 +168,17 @@ class LockedEngine:
         """Free the network; a second call does nothing."""
         with self._lock:
             self._infer = None
+            free, self._free = self._free, None
+            if free is not None:
+                free()
+
+
+def in_parts(infer: Infer, most: int) -> Infer:
+    """Return a function that runs batches of any size in parts of `most` at most."""
+
+    def run(crops: Crops) -> Probabilities:
+        if len(crops) <= most:
+            return infer(crops)
+        return np.concatenate([infer(crops[start : start + most]) for start in range(0, len(crops), most)])
+
+    return run

@@ -1,39 +1,43 @@
-"""From a trained network to the files that other libraries run, and the networks that a release ships."""
+"""From a trained network to the files that other libraries run: OpenVINO's and ONNX."""
 
 from __future__ import annotations
 
-import os
+import logging
 import warnings
-from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from engines.cache import EngineCache, Entry, Key
-from engines.eager import eager
-from engines.engine import Crops, EngineOptions, EngineUnavailable, Infer
-from engines.parity import Parity, compare, sample_crops
-from stn_icnn.checkpoint import Checkpoint, add_files, load_network, save_checkpoint
+from engines.engine import EngineUnavailable
 
 if TYPE_CHECKING:
     import torch
 
     from stn_icnn.network import STNiCNN
 
-# Opset 20 is the first whose GridSample and Resize hold all that the network does.
-OPSET = 20
+# Not 20: TensorRT's parser before 1.7 reads the "linear" of its GridSample as nearest neighbour, silently;
+# 18 says "bilinear", which all of them read right.
+OPSET = 18
 MOST_FACES = 64
 
 
-def export_program(network: STNiCNN, most: int = MOST_FACES) -> torch.export.ExportedProgram:
-    """Return the whole network, normalisation to softmax, as a graph for batches of 1 to `most`."""
+def export_program(
+    network: STNiCNN, most: int = MOST_FACES, floats: bool = False
+) -> torch.export.ExportedProgram:
+    """Return the whole network, normalisation to softmax, as a graph for batches of 1 to `most`.
+
+    Args:
+        network: on any device.
+        most: largest batch.
+        floats: the graph takes crops as float32 in 0 to 255 instead of uint8.
+    """
     import torch
 
     side = network.config.input_size
     device = next(network.parameters()).device
     # Two, as a batch of one would be taken for a constant.
-    example = torch.zeros(2, side, side, 3, dtype=torch.uint8, device=device)
+    kind = torch.float32 if floats else torch.uint8
+    example = torch.zeros(2, side, side, 3, dtype=kind, device=device)
     batch = torch.export.Dim("batch", min=1, max=most)
     with torch.no_grad():
         return torch.export.export(network, (example,), dynamic_shapes=({0: batch},))
@@ -77,7 +81,18 @@ def shrink_xml(path: Path) -> None:
 
 
 def write_onnx(network: STNiCNN, path: Path) -> None:
-    """Write a network as one ONNX file with input "crops" and output "probabilities", fp32.
+    """Write a network as one ONNX file with input "crops" and output "probabilities".
+
+    Every type is as the network has it (see `stn_icnn.precision`); no library is left to choose one.
+
+    Raises:
+        EngineUnavailable: if the libraries that write ONNX are missing.
+    """
+    write_onnx_of(network, path, network.config.input_size, ["probabilities"])
+
+
+def write_onnx_of(module: torch.nn.Module, path: Path, side: int, outputs: list[str]) -> None:
+    """Write any module of crops (N, side, side, 3) uint8 as one ONNX file with named outputs.
 
     Raises:
         EngineUnavailable: if the libraries that write ONNX are missing.
@@ -86,114 +101,31 @@ def write_onnx(network: STNiCNN, path: Path) -> None:
 
     try:
         import onnxscript  # noqa: F401 - what torch's exporter needs; told apart from its other failures
+        from onnx_ir.passes import common
     except ImportError as error:
         raise EngineUnavailable(f"writing ONNX needs onnxscript ({error}); pip install '.[onnx]'") from None
-    side = network.config.input_size
-    example = torch.zeros(2, side, side, 3, dtype=torch.uint8)
-    torch.onnx.export(
-        network,
-        (example,),
-        path,
-        input_names=["crops"],
-        output_names=["probabilities"],
-        opset_version=OPSET,
-        dynamo=True,
-        dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=MOST_FACES)},),
-        external_data=False,
-        verbose=False,
-    )
-
-
-def obtain(
-    checkpoint: Checkpoint,
-    options: EngineOptions,
-    key: Key,
-    write: Callable[[STNiCNN, Path], None],
-    run: Callable[[Path], Infer],
-) -> Entry:
-    """Return a checkpoint's compiled network from the user's cache, building it where it is missing.
-
-    Args:
-        checkpoint: what to compile.
-        options: see `EngineOptions`.
-        key: what the result depends on.
-        write: writes the compiled network into a folder.
-        run: opens what was written, to compare it with eager.
-
-    Raises:
-        EngineUnavailable: if there is none yet and it must not be built, or PyTorch, which building needs,
-            is missing.
-        EngineError: if it can't be built or differs from eager by too much.
-    """
-
-    def build(folder: Path) -> Parity:
-        try:
-            network = load_network(checkpoint)
-        except ImportError as error:
-            raise EngineUnavailable(
-                f"no {key.backend} network of {checkpoint.path.name} yet, and building one needs PyTorch "
-                f"({error}); pip install '.[train]'"
-            ) from None
-        write(network, folder)
-        return compare(run(folder), eager(network), sample_crops(network.config.input_size))
-
-    cache = EngineCache(report=options.report)
-    if options.build:
-        return cache.obtain(key, build)
-    found = cache.find(key)
-    if found is None:
-        raise EngineUnavailable(f"not compiled yet; python -m engines build --backend {key.backend}")
-    return found
-
-
-def copy_checkpoint(checkpoint: Checkpoint, folder: Path, half: bool) -> Checkpoint:
-    """Copy weights and manifest to another folder.
-
-    Args:
-        checkpoint: what to copy; compiled networks beside it are not copied.
-        folder: made where it doesn't exist.
-        half: store kernels as float16.
-    """
-    network = load_network(checkpoint)
-    path = folder / checkpoint.path.name
-    return save_checkpoint(network, network.state_dict(), path, checkpoint.metrics, half)
-
-
-def release_openvino(checkpoint: Checkpoint, crops: Crops | None = None) -> tuple[Checkpoint, Parity]:
-    """Write NAME.xml and NAME.bin beside the weights: OpenVINO fp32 for a dynamic batch.
-
-    Args:
-        checkpoint: gets the new files in its manifest.
-        crops: what to compare with eager on; None for drawn ones.
-
-    Raises:
-        EngineError: if the compiled network differs from eager by too much; nothing is kept then.
-    """
-    from engines.openvino import open_network
-
-    network = load_network(checkpoint)
-    temporary = checkpoint.path.with_name(f"{checkpoint.path.stem}.tmp.xml")
-    crops = sample_crops(network.config.input_size) if crops is None else crops
-    try:
-        write_openvino(network, temporary)
-        # What is compared is what was stored.
-        parity = compare(open_network(temporary, threads=0), eager(network), crops)
-        parity.require("fp32")
-    except BaseException:
-        discard(temporary)
-        raise
-    return keep(checkpoint, temporary, checkpoint.path.stem, parity), parity
-
-
-def keep(checkpoint: Checkpoint, temporary: Path, stem: str, parity: Parity) -> Checkpoint:
-    """Give a written OpenVINO network its name beside the weights and record it in the manifest."""
-    names = [f"{stem}.{ending}" for ending in ("xml", "bin")]
-    for name in reversed(names):
-        os.replace(temporary.with_suffix(Path(name).suffix), checkpoint.path.with_name(name))
-    return add_files(checkpoint, names, asdict(parity))
-
-
-def discard(temporary: Path) -> None:
-    """Remove what was written of an OpenVINO network."""
-    for ending in (".bin", ".xml"):
-        temporary.with_suffix(ending).unlink(missing_ok=True)
+    # It says that torchvision, which we don't use, is missing.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        # torch's own, where it copies its program: nothing that a user could mend.
+        warnings.simplefilter("ignore", FutureWarning)
+        program = torch.onnx.export(
+            module,
+            (torch.zeros(2, side, side, 3, dtype=torch.uint8),),
+            input_names=["crops"],
+            output_names=outputs,
+            opset_version=OPSET,
+            dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=MOST_FACES)},),
+            verbose=False,
+        )
+    assert program is not None
+    # Each sampler brings the same grids along: once is enough, and a third of the file.
+    for each in (
+        common.DeduplicateHashedInitializersPass(size_limit=2**30),
+        common.CommonSubexpressionEliminationPass(),
+        common.RemoveUnusedNodesPass(),
+        common.ClearMetadataAndDocStringPass(),
+    ):
+        each(program.model)
+    program.save(path, external_data=False)

@@ -14,14 +14,14 @@ from engines.gpu import find_gpu
 from engines.onnx import OnnxEngine
 from engines.openvino import OpenVinoEngine
 from engines.tensorrt import TensorRtEngine
+from engines.torch_tensorrt import TorchTensorRtEngine
 from stn_icnn.checkpoint import Checkpoint, CheckpointError, read_checkpoint
 
 Factory = Callable[[Checkpoint, EngineOptions], Engine]
 
 GPU_BACKENDS: Mapping[str, Factory] = {
     "tensorrt": TensorRtEngine,
-    "rtx": partial(OnnxEngine, provider=onnx.RTX),
-    "onnx-tensorrt": partial(OnnxEngine, provider=onnx.TENSORRT),
+    "torch-tensorrt": TorchTensorRtEngine,
     "onnx-cuda": partial(OnnxEngine, provider=onnx.CUDA),
     "eager-cuda": partial(EagerEngine, device="cuda"),
 }
@@ -88,7 +88,8 @@ def _first_that_runs(checkpoint: Checkpoint, options: EngineOptions, require_gpu
     for name, factory in candidates.items():
         try:
             engine = factory(checkpoint, options)
-        except EngineUnavailable as error:
+        except EngineError as error:
+            # Also one that was built and differs, or fails at its start: what follows may do better.
             refusals.append(f"{name}: {error}")
             continue
         return engine, _line(checkpoint, engine, "auto; " + "; ".join(refusals))

@@ -189,8 +189,9 @@ def _run(requests: Sequence[Any], crops: Crops, faces: Probabilities) -> None:
 
 def _cached(checkpoint: Checkpoint, options: EngineOptions, version: str) -> Path:
     # Here, so that a shipped network starts without them.
+    from engines.build import obtain
     from engines.cache import Key
-    from engines.export import obtain, write_openvino
+    from engines.export import write_openvino
 
     name = f"{checkpoint.path.stem}.xml"
     key = Key(checkpoint.sha256, checkpoint.network, "openvino", "fp32", versions={"openvino": version})

@@ -13,9 +13,10 @@ import numpy as np
 
 from engines.eager import eager
 from engines.engine import Crops, EngineError, EngineUnavailable
-from engines.export import discard, keep, shrink_xml
+from engines.export import shrink_xml
 from engines.openvino import open_network
 from engines.parity import Parity, compare
+from engines.release import discard, keep
 from stn_icnn.checkpoint import Checkpoint, load_network
 
 if TYPE_CHECKING:

@@ -38,9 +38,9 @@ EXTRAS = {
     "onnx": "onnxruntime",
     "quantize": "nncf",
     "ray": "ray",
-    "rtx": "onnxruntime-ep-nv-tensorrt-rtx-cu13",
     "serve": "aiortc",
-    "tensorrt": "torch-tensorrt",
+    "tensorrt": "tensorrt-rtx-cu13",
+    "torch-tensorrt": "torch-tensorrt-rtx",
     "train": "torch",
     "virtual-camera": "pyvirtualcam",
 }

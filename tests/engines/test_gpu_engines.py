@@ -1,9 +1,10 @@
-"""Engines that need a GPU, against stand-ins for the libraries: is the glue right?"""
+"""Engines that need a GPU: what they hand to their libraries, and how these are asked, on stand-ins."""
 
 from __future__ import annotations
 
 import importlib
 import sys
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.machinery import ModuleSpec
@@ -20,28 +21,32 @@ from engines.engine import EngineOptions
 from engines.export import export_program
 from engines.gpu import Gpu, find_gpu
 from engines.parity import sample_crops
-from engines.tensorrt import unconverted
+from engines.torch_tensorrt import export_floats
 from stn_icnn.checkpoint import Checkpoint, load_network
-from stn_icnn.config import NAMED
-from stn_icnn.network import Parsing, STNiCNN
+from stn_icnn.network import STNiCNN
+from stn_icnn.precision import with_precision
 from tests.conftest import make_network, tiny_config
 
-GPU = Gpu("Test GPU", "9.0")
+GPU = Gpu("Test GPU", "9.0", 13000)
 
 
 @pytest.fixture
 def with_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine that says it has a GPU; tensors stay where they are."""
-    for module in ("tensorrt", "onnx", "loader", "eager"):
+    for module in ("tensorrt", "torch_tensorrt", "onnx", "loader", "eager"):
         monkeypatch.setattr(f"engines.{module}.find_gpu", lambda: GPU)
     monkeypatch.setattr("engines.cache.user_folder", lambda: tmp_path / "user")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.nn.Module, "cuda", lambda self: self)
     monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
 
 
 @pytest.fixture
 def tensorrt(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
-    """A torch_tensorrt that keeps the program as it is; returns the calls that it got."""
+    """A torch_tensorrt that keeps the program as it is; returns the calls that it got.
+
+    It shows how it is asked, nothing of what it makes of the network: without CUDA it can't be imported.
+    """
     calls: list[tuple[str, dict[str, Any]]] = []
     module: Any = ModuleType("torch_tensorrt")
     module.__spec__ = ModuleSpec("torch_tensorrt", None)
@@ -49,7 +54,7 @@ def tensorrt(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]
     module.Input = SimpleNamespace
 
     def compile_program(program: torch.export.ExportedProgram, **settings: Any) -> object:
-        calls.append(("compile", settings))
+        calls.append(("compile", settings | {"program": program}))
         return program
 
     def save(program: torch.export.ExportedProgram, path: str, **settings: Any) -> None:
@@ -58,46 +63,46 @@ def tensorrt(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]
 
     module.dynamo = SimpleNamespace(compile=compile_program)
     module.save = save
+    module.runtime = SimpleNamespace(
+        set_cudagraphs_mode=lambda mode: calls.append(("cudagraphs", {"mode": mode}))
+    )
     monkeypatch.setitem(sys.modules, "torch_tensorrt", module)
     return calls
 
 
 @pytest.mark.usefixtures("with_gpu")
-def test_tensorrt_is_compiled_whole_saved_and_found_again(
+def test_torch_tensorrt_compiles_whole_and_saves_and_is_found_again(
     tiny_checkpoint: Checkpoint, tensorrt: list[tuple[str, dict[str, Any]]]
 ) -> None:
-    engine, line = load_engine("tensorrt", tiny_checkpoint.path, max_batch=4, report=lambda line: None)
+    engine, line = load_engine("torch-tensorrt", tiny_checkpoint.path, max_batch=4, report=lambda line: None)
     assert "TensorRT (torch-tensorrt 2.13.0) on Test GPU, fp16" in line
-    settings = tensorrt[0][1]
+    (_, settings), (_, saved), *others = tensorrt
     assert settings["require_full_compilation"] is True
-    assert settings["enable_autocast"] is True
-    assert settings["autocast_low_precision_type"] is torch.float16
+    assert settings["use_explicit_typing"] is True
+    assert "enable_autocast" not in settings, "the types are the graph's own"
     (crops,) = settings["arg_inputs"]
     assert crops.min_shape == (1, 64, 64, 3)
     assert crops.max_shape == (4, 64, 64, 3)
-    assert crops.dtype is torch.uint8
-    assert tensorrt[1][1]["output_format"] == "exported_program"
+    assert crops.dtype is torch.float32, "its runtime takes no uint8"
+    assert saved["output_format"] == "exported_program"
+    assert set(others[0][1].values()) == {True}, "CUDA graphs are on"
     eager, _ = load_engine("eager", tiny_checkpoint.path)
     faces = sample_crops(64, 6)
-    assert np.allclose(engine.infer(faces), eager.infer(faces), atol=1e-5), "six faces in parts of four"
+    assert np.allclose(engine.infer(faces), eager.infer(faces), atol=0.02), "six faces in parts of four"
     engine.close()
     with pytest.raises(EngineError, match="closed"):
         engine.infer(faces)
     tensorrt.clear()
-    load_engine("tensorrt", tiny_checkpoint.path, max_batch=4)[0].close()
-    assert tensorrt == [], "the second start compiles nothing"
-    load_engine("tensorrt", tiny_checkpoint.path, max_batch=4, precision="fp32", report=lambda line: None)
-    assert tensorrt[0][1]["enable_autocast"] is False
-
-
-@pytest.mark.usefixtures("with_gpu")
-def test_auto_prefers_tensorrt_where_it_can_run(
-    tiny_checkpoint: Checkpoint, tensorrt: list[tuple[str, dict[str, Any]]]
-) -> None:
-    engine, line = load_engine("auto", tiny_checkpoint.path, report=lambda line: None)
-    assert "TensorRT" in engine.description
-    assert "(auto; GPU: Test GPU)" in line
-    assert tensorrt
+    load_engine("torch-tensorrt", tiny_checkpoint.path, max_batch=4)[0].close()
+    assert [call for call, _ in tensorrt] == ["cudagraphs"], "the second start compiles nothing"
+    tensorrt.clear()
+    load_engine(
+        "torch-tensorrt", tiny_checkpoint.path, max_batch=4, precision="fp32", report=lambda line: None
+    )
+    program = tensorrt[0][1]["program"]
+    assert {value.dtype for value in program.state_dict.values() if value.is_floating_point()} == {
+        torch.float32
+    }
 
 
 @pytest.mark.usefixtures("with_gpu")
@@ -106,13 +111,80 @@ def test_a_torch_tensorrt_without_its_libraries_is_refused(
 ) -> None:
     (tmp_path / "torch_tensorrt.py").write_text("raise OSError('libnvinfer.so.10: cannot open')")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(EngineUnavailable, match=r"can't be imported \(libnvinfer.*tensorrt"):
-        load_engine("tensorrt", tiny_checkpoint.path)
+    with pytest.raises(EngineUnavailable, match=r"can't be imported \(libnvinfer.*torch-tensorrt"):
+        load_engine("torch-tensorrt", tiny_checkpoint.path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(EngineUnavailable, match="has no CUDA, which torch-tensorrt needs"):
+        load_engine("torch-tensorrt", tiny_checkpoint.path)
 
 
-@pytest.mark.parametrize("name", NAMED)
-def test_every_operator_is_one_that_tensorrt_converts(name: str) -> None:
-    assert unconverted(STNiCNN(NAMED[name]).eval()) == []
+def computed_types(program: torch.export.ExportedProgram) -> dict[str, set[torch.dtype]]:
+    """The types of what each operator of a program gives, by its name."""
+    found: dict[str, set[torch.dtype]] = defaultdict(set)
+    for node in program.graph.nodes:
+        value = node.meta.get("val")
+        if node.op == "call_function" and isinstance(value, torch.Tensor):
+            found[str(node.target).removeprefix("aten.")].add(value.dtype)
+    return found
+
+
+def test_torch_tensorrt_gets_halves_where_the_policy_has_them_and_no_bytes() -> None:
+    program = export_floats(make_network(tiny_config()), "fp16", 4)
+    types = computed_types(program)
+    assert types["conv2d.default"] == {torch.float16}
+    for operator in ("grid_sampler.default", "softmax.int", "sqrt.default", "reciprocal.default"):
+        assert types[operator] == {torch.float32}, operator
+    inputs = [node.meta["val"] for node in program.graph.nodes if node.op == "placeholder"]
+    assert inputs[-1].dtype is torch.float32
+
+
+def tensors_made_on_the_host(network: STNiCNN) -> list[str]:
+    """What a forward of a network makes on the host, wherever the network is: no CUDA graph captures it."""
+    side = network.config.input_size
+    crops = torch.zeros(2, side, side, 3, dtype=torch.uint8, device="meta")
+    batch = torch.export.Dim("batch", min=1, max=8)
+    with torch.no_grad():
+        program = torch.export.export(network.to("meta"), (crops,), dynamic_shapes=({0: batch},))
+    made = list(program.graph_signature.lifted_tensor_constants)
+    for node in program.graph.nodes:
+        value = node.meta.get("val")
+        if node.op == "call_function" and isinstance(value, torch.Tensor) and value.device.type != "meta":
+            made.append(str(node.target))
+    return made
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"composition": "replace"}, {"localizer": "prior"}, {"localizer": "conv"}]
+)
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_the_network_makes_no_tensor_on_the_host(change: dict[str, Any], precision: str) -> None:
+    network = STNiCNN(replace(tiny_config(), **change)).eval()
+    assert tensors_made_on_the_host(with_precision(network, precision)) == []
+
+
+class Hosted(STNiCNN):
+    """A network that does what can't be captured."""
+
+    def __init__(self, fault: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__(tiny_config())
+        self.fault = fault
+
+    def forward(self, crops: torch.Tensor) -> torch.Tensor:
+        return self.fault(super().forward(crops))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda x: x * x.new_tensor([2.0]),
+        lambda x: x[:, [0, 2]],
+        lambda x: x + torch.linspace(0.0, 1.0, 32).to(x.device),
+        lambda x: x * torch.tensor(2.0, device=x.device),
+    ],
+    ids=["numbers", "list as index", "made on the host", "one number"],
+)
+def test_a_tensor_made_on_the_host_is_noticed(fault: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    assert tensors_made_on_the_host(Hosted(fault).eval())
 
 
 @pytest.mark.parametrize("change", [{"part_nets": {}}, {"localizer": "prior"}, {"localizer": "conv"}])
@@ -125,18 +197,6 @@ def test_every_shape_can_be_exported_for_any_number_of_faces(change: dict[str, A
         assert torch.allclose(exported, network(crops), atol=1e-5)
 
 
-def test_an_operator_that_it_does_not_convert_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = make_network(tiny_config())
-    real: Callable[..., Parsing] = network.parse
-
-    def strange(image: torch.Tensor) -> Parsing:
-        parsing = real(image)
-        return parsing._replace(logits=torch.cummax(parsing.logits, dim=1)[0])
-
-    monkeypatch.setattr(network, "parse", strange)
-    assert unconverted(network) == ["cummax.default"]
-
-
 class Ort:
     """A stand-in for onnxruntime: runs nothing, but remembers how it was asked."""
 
@@ -144,23 +204,17 @@ class Ort:
 
     def __init__(self, network: STNiCNN, able: list[str], starts: bool = True) -> None:
         self.network, self.able, self.starts = network, able, starts
-        self.devices: list[SimpleNamespace] = []
-        self.settings: Any = None
         self.providers: Any = None
 
     def get_available_providers(self) -> list[str]:
         return self.able
 
     def SessionOptions(self) -> Any:  # noqa: N802
-        def add(devices: list[Any], details: dict[str, str]) -> None:
-            self.providers = [(devices[0].ep_name, details)]
+        return SimpleNamespace()
 
-        self.settings = SimpleNamespace(add_provider_for_devices=add)
-        return self.settings
-
-    def InferenceSession(self, path: str, settings: Any, providers: Any = None) -> Any:  # noqa: N802
-        self.providers = providers or self.providers
-        name = self.providers[0][0] if self.starts else "CPUExecutionProvider"
+    def InferenceSession(self, path: str, settings: Any, providers: list[str]) -> Any:  # noqa: N802
+        self.providers = providers
+        name = providers[0] if self.starts else "CPUExecutionProvider"
 
         def run(outputs: list[str], inputs: dict[str, Any]) -> list[Any]:
             assert outputs == ["probabilities"]
@@ -169,49 +223,25 @@ class Ort:
 
         return SimpleNamespace(get_providers=lambda: [name, "CPUExecutionProvider"], run=run)
 
-    def get_ep_devices(self) -> list[SimpleNamespace]:
-        return self.devices
-
-    def register_execution_provider_library(self, name: str, path: str) -> None:
-        assert path == "/plugin.so"
-        self.devices = [SimpleNamespace(ep_name=name)]
-
 
 def pretend(monkeypatch: pytest.MonkeyPatch, ort: Ort) -> None:
     # The stand-in reads no file, and writing a real one takes seconds.
     monkeypatch.setattr("engines.export.write_onnx", lambda network, path: path.write_bytes(b"onnx"))
-    plugin = SimpleNamespace(get_library_path=lambda: "/plugin.so")
-    found: dict[str, Any] = {"onnxruntime": ort, onnx.RTX_PACKAGE: plugin}
     real = importlib.import_module
 
     def stand_in(name: str, package: str | None = None) -> Any:
-        return found[name] if name in found else real(name, package)
+        return ort if name == "onnxruntime" else real(name, package)
 
     monkeypatch.setattr("engines.onnx.importlib.import_module", stand_in)
 
 
 @pytest.mark.usefixtures("with_gpu")
-@pytest.mark.parametrize(
-    ("backend", "provider", "details"),
-    [
-        ("onnx-cuda", onnx.CUDA, {}),
-        ("onnx-tensorrt", onnx.TENSORRT, {"trt_fp16_enable": "True"}),
-        ("rtx", onnx.RTX, {"nv_profile_max_shapes": "crops:4x64x64x3"}),
-    ],
-)
-def test_gpu_providers_are_asked_for_by_name(
-    backend: str,
-    provider: onnx.Provider,
-    details: dict[str, str],
-    tiny_checkpoint: Checkpoint,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    ort = Ort(load_network(tiny_checkpoint), [provider.name])
+def test_cuda_is_asked_for_by_name(tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    ort = Ort(load_network(tiny_checkpoint), [onnx.CUDA.name])
     pretend(monkeypatch, ort)
-    engine, line = load_engine(backend, tiny_checkpoint.path, max_batch=4, report=lambda line: None)
-    assert f"ONNX Runtime 1.32.0 ({provider.name}) on Test GPU" in line
-    assert ort.providers[0][0] == provider.name
-    assert details.items() <= ort.providers[0][1].items()
+    engine, line = load_engine("onnx-cuda", tiny_checkpoint.path, max_batch=4, report=lambda line: None)
+    assert "ONNX Runtime 1.32.0 (CUDAExecutionProvider) on Test GPU" in line
+    assert ort.providers == [onnx.CUDA.name]
     assert engine.infer(sample_crops(64, 2)).shape == (2, 19, 32, 32)
 
 
@@ -231,13 +261,14 @@ def test_a_missing_provider_says_what_brings_it(
     monkeypatch.setattr("engines.export.write_onnx", lambda network, path: path.write_bytes(b"onnx"))
     with pytest.raises(EngineUnavailable, match="no CUDAExecutionProvider; pip install onnxruntime-gpu"):
         load_engine("onnx-cuda", tiny_checkpoint.path, report=lambda line: None)
-    with pytest.raises(EngineUnavailable, match=r"pip install '\.\[rtx\]'"):
-        load_engine("rtx", tiny_checkpoint.path, report=lambda line: None)
 
 
 @pytest.mark.usefixtures("with_gpu")
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a PyTorch with CUDA")
-def test_eager_on_cuda_needs_a_pytorch_with_cuda(tiny_checkpoint: Checkpoint) -> None:
+def test_eager_on_cuda_needs_a_pytorch_with_cuda(
+    tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(EngineUnavailable, match="has no CUDA"):
         load_engine("eager-cuda", tiny_checkpoint.path)
 
@@ -273,8 +304,14 @@ def test_the_driver_is_asked_for_name_and_capability(monkeypatch: pytest.MonkeyP
             out._obj.value = {75: 9, 76: 0}[attribute]
             return 0
 
+        def cuDriverGetVersion(self, out: Any) -> int:  # noqa: N802
+            out._obj.value = 13010
+            return 0
+
     monkeypatch.setattr("engines.gpu.ctypes.CDLL", lambda name: Cuda())
-    assert find_gpu() == Gpu("NVIDIA H200", "9.0")
+    assert find_gpu() == Gpu("NVIDIA H200", "9.0", 13010)
+    assert find_gpu().target == "sm90"
+    assert find_gpu().cuda_version == "13.1"
     monkeypatch.setattr(Cuda, "count", 0)
     with pytest.raises(EngineUnavailable, match="shows no GPU"):
         find_gpu()

@@ -71,7 +71,7 @@ def test_a_named_backend_never_falls_back(
 def test_with_a_gpu_its_backends_come_first(
     tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engines.loader.find_gpu", lambda: Gpu("Test GPU", "9.0"))
+    monkeypatch.setattr("engines.loader.find_gpu", lambda: Gpu("Test GPU", "9.0", 13000))
     monkeypatch.setattr("engines.loader.BACKENDS", refusing(*GPU_BACKENDS))
     _, line = load_engine("auto", tiny_checkpoint.path, threads=1)
     reasons = line[line.index("(auto") :].split("; ")
@@ -123,9 +123,10 @@ def test_a_release_has_both_networks_and_says_how_good_they_are(
     assert main([*args, "--calibration", str(photos(tmp_path / "faces", 12))]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if str(out) in line]
     assert "tiny.xml: 100.00% of labels as eager" in lines[0]
-    assert "tiny.int8.xml: " in lines[1]
-    assert lines[1].endswith("4 faces"), "a third is kept back from the calibration"
-    endings = ["bin", "int8.bin", "int8.xml", "json", "safetensors", "xml"]
+    assert "tiny.int8.xml: " in lines[2]
+    assert lines[2].endswith("4 faces"), "a third is kept back from the calibration"
+    assert "tiny.fp16.onnx: " in lines[1]
+    endings = ["bin", "fp16.onnx", "int8.bin", "int8.xml", "json", "safetensors", "xml"]
     assert sorted(p.name for p in out.iterdir()) == [f"tiny.{ending}" for ending in endings]
     assert (out / "tiny.safetensors").stat().st_size < tiny_checkpoint.path.stat().st_size
     weights = out / "tiny.safetensors"
@@ -162,7 +163,8 @@ def test_a_network_that_quantisation_spoils_is_not_released(
     args = ["release", "--weights", str(tiny_checkpoint.path), "--out", str(tmp_path / "out")]
     assert main([*args, "--calibration", str(faces)]) == 1
     assert "not the same" in capsys.readouterr().err
-    assert sorted(p.suffix for p in (tmp_path / "out").iterdir()) == [".bin", ".json", ".safetensors", ".xml"]
+    left = sorted(path.suffix for path in (tmp_path / "out").iterdir())
+    assert left == [".bin", ".json", ".onnx", ".safetensors", ".xml"]
     assert "int8" not in (tmp_path / "out" / "tiny.json").read_text()
 
 
