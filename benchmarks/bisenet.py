@@ -38,7 +38,15 @@ class BiSeNet(nn.Module):
 
     def forward(self, photos: Tensor) -> Tensor:
         """Parse photos."""
-        images = (photos.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        return self.parse(self.normalise(photos))
+
+    def normalise(self, photos: Tensor) -> Tensor:
+        """Map (N, H, W, 3) uint8 to (N, 3, H, W) as ImageNet's backbones want it."""
+        # Cast first: TensorRT transposes no uint8.
+        return torch.as_tensor((photos.float().permute(0, 3, 1, 2) - self.mean) / self.std)
+
+    def parse(self, images: Tensor) -> Tensor:
+        """Map normalised images to logits of their size."""
         at_8, at_16, at_32 = self.backbone(images)
         context = self.context(at_32.mean((2, 3), keepdim=True))
         at_32 = self.attend_32(at_32) + context
@@ -119,6 +127,23 @@ class Head(nn.Sequential):
 
     def __init__(self, before: int, width: int) -> None:
         super().__init__(_conv(before, width), nn.Conv2d(width, CLASSES, 1, bias=False))
+
+
+class HalfBiSeNet(nn.Module):
+    """BiSeNet that computes in half between bytes and float32 logits.
+
+    Args:
+        network: becomes half but for its normalisation.
+    """
+
+    def __init__(self, network: BiSeNet) -> None:
+        super().__init__()
+        self.network = network.half()
+        network.mean, network.std = (nn.Buffer(each.float()) for each in (network.mean, network.std))
+
+    def forward(self, photos: Tensor) -> Tensor:
+        """Parse photos."""
+        return self.network.parse(self.network.normalise(photos).half()).float()
 
 
 def random_bisenet() -> BiSeNet:

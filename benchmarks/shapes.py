@@ -14,9 +14,9 @@ import numpy as np
 from benchmarks.report import Figure, Result, Row, compared
 from benchmarks.statistics import interleave
 from engines.engine import EngineOptions
-from engines.release import copy_checkpoint, release_openvino
 from engines.loader import available_cores
 from engines.openvino import OpenVinoEngine
+from engines.release import copy_checkpoint, release_openvino
 from stn_icnn.checkpoint import load_network, read_checkpoint
 
 if TYPE_CHECKING:

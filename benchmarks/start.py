@@ -14,22 +14,22 @@ import time
 from pathlib import Path
 
 from engines import EngineError
-from realtime.errors import RealtimeError
 from stn_icnn.checkpoint import SHIPPED, read_checkpoint
 
 TIMEOUT_SECONDS = 300.0
 
 
-def starts(backend: str, precision: str, threads: int, weights: Path | None) -> dict[str, float | None]:
+def starts(backend: str, precision: str, threads: int, weights: Path | None) -> dict[str, float | bool]:
     """Start an engine twice, without and with what the first start kept.
 
     Returns:
         "cold_start_s" and "cached_start_s": from the process's start to the first parsed face, Python's and
         the libraries' imports included; "peak_mb": the most memory that the second held; "engine_mb": of
-        that what came after the imports; "model_mb": the network's files and what the first start kept.
+        that what came after the imports; "model_mb": the network's files and what the first start kept;
+        "imports_torch": whether the second start imported PyTorch.
 
     Raises:
-        RealtimeError: if it can't start.
+        EngineError: if it can't start.
     """
     with tempfile.TemporaryDirectory() as cache:
         cold, _ = _start(backend, precision, threads, weights, cache)
@@ -42,6 +42,7 @@ def starts(backend: str, precision: str, threads: int, weights: Path | None) -> 
         "peak_mb": round(memory["peak"] / 1e6, 1),
         "engine_mb": round((memory["peak"] - memory["imports"]) / 1e6, 1),
         "model_mb": round(size, 2),
+        "imports_torch": bool(memory["torch"]),
     }
 
 
@@ -63,7 +64,7 @@ def _start(
         seconds = time.perf_counter() - begun
         _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
     if process.returncode != 0:
-        raise RealtimeError(f"{backend} {precision} did not start: {errors.strip().splitlines()[-1]}")
+        raise EngineError(f"{backend} {precision} did not start: {errors.strip().splitlines()[-1]}")
     return seconds, json.loads(line)
 
 
@@ -71,7 +72,8 @@ def _shipped_bytes(backend: str, precision: str, weights: Path | None) -> int:
     folder = (weights or SHIPPED).parent
     checkpoint = read_checkpoint(weights)
     stem = f"{checkpoint.path.stem}{'.int8' if precision == 'int8' else ''}"
-    names = [f"{stem}.xml", f"{stem}.bin"] if backend == "openvino" else []
+    files = {"openvino": [f"{stem}.xml", f"{stem}.bin"], "tensorrt": [f"{stem}.fp16.onnx"]}
+    names = files.get(backend, [])
     if not all(name in checkpoint.files for name in names) or not names:
         names = [checkpoint.path.name]
     return sum((folder / name).stat().st_size for name in names)
@@ -93,7 +95,8 @@ def main() -> int:
         return 1
     side = engine.spec.input_size
     engine.infer(np.zeros((1, side, side, 3), np.uint8))
-    print(json.dumps({"imports": imports, "peak": peak_memory()}), flush=True)
+    found = {"imports": imports, "peak": peak_memory(), "torch": "torch" in sys.modules}
+    print(json.dumps(found), flush=True)
     return 0
 
 

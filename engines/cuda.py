@@ -38,7 +38,7 @@ def require_cuda(gpu: Gpu, install: str) -> Cuda:
     # The parent is looked for first: find_spec imports it and would fail where it is missing.
     if importlib.util.find_spec("cuda") is None or importlib.util.find_spec("cuda.bindings") is None:
         raise EngineUnavailable(f"cuda-bindings is not installed; {install}")
-    cuda = Cuda(importlib.import_module("cuda.bindings.runtime"))
+    cuda = Cuda(import_runtime())
     major = cuda.version // 1000
     if gpu.cuda // 1000 < major:
         raise EngineUnavailable(
@@ -46,6 +46,11 @@ def require_cuda(gpu: Gpu, install: str) -> Cuda:
             f"install driver {DRIVERS.get(major, 'of that version')} or newer"
         )
     return cuda
+
+
+def import_runtime() -> Any:
+    """Return the module of CUDA's runtime calls."""
+    return importlib.import_module("cuda.bindings.runtime")
 
 
 class Cuda:

@@ -207,7 +207,17 @@ def test_every_flag_is_told(name: str) -> None:
 def test_no_page_tells_of_a_flag_that_is_not_there() -> None:
     known = set(itertools.chain.from_iterable(_flags(parser) for parser in parsers().values()))
     # Of other programs.
-    known |= {"--help", "--cask", "--device", "--head", "--port", "--address"}
+    known |= {
+        "--help",
+        "--cask",
+        "--device",
+        "--head",
+        "--port",
+        "--address",
+        "--dest",
+        "--no-index",
+        "--find-links",
+    }
     for page in PAGES:
         # Not the dashes within a word.
         for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]*", page.read_text(encoding="utf-8")):

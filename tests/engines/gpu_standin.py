@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import onnxruntime
+import pytest
 
+from engines import BACKENDS, Engine, load_engine
+from engines.gpu import Gpu
 from engines.tensorrt_library import Library
+from stn_icnn.checkpoint import Checkpoint
 
 
 class Runtime:
@@ -98,12 +103,27 @@ class Runtime:
             work()
         return (0,)
 
+    def cudaEventCreate(self) -> tuple[int, int]:  # noqa: N802
+        return 0, 9
+
+    def cudaEventRecord(self, event: int, stream: int) -> tuple[int]:  # noqa: N802
+        return (0,)
+
+    def cudaEventElapsedTime(self, begin: int, end: int) -> tuple[int, float]:  # noqa: N802
+        return 0, 1000.0
+
+    def cudaEventDestroy(self, event: int) -> tuple[int]:  # noqa: N802
+        return (0,)
+
+    def cudaMemGetInfo(self) -> tuple[int, int, int]:  # noqa: N802
+        return 0, 2**30, 2**31
+
     def cudaGraphExecDestroy(self, graph: Any) -> tuple[int]:  # noqa: N802
         self.open.remove(f"graph {id(graph)}")
         return (0,)
 
 
-class Engine:
+class Plan:
     """A plan that is an ONNX file, with the calls that are made of TensorRT's ICudaEngine."""
 
     TYPES: dict[str, type] = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}  # noqa: RUF012
@@ -155,9 +175,9 @@ class Cache:
 
 
 class Context:
-    """Runs an Engine on addresses."""
+    """Runs a Plan on addresses."""
 
-    def __init__(self, engine: Engine, cache: Cache) -> None:
+    def __init__(self, engine: Plan, cache: Cache) -> None:
         self.engine, self.cache = engine, cache
         self.addresses: dict[str, int] = {}
         self.count = 0
@@ -178,7 +198,7 @@ class Context:
             self.cache.sizes.add(count)
 
         def view(tensor: Any) -> Any:
-            shape, dtype = (count, *tensor.shape[1:]), np.dtype(Engine.TYPES[tensor.type])
+            shape, dtype = (count, *tensor.shape[1:]), np.dtype(Plan.TYPES[tensor.type])
             size = int(np.prod(shape)) * dtype.itemsize
             memory = (ctypes.c_uint8 * size).from_address(addresses[tensor.name])
             return np.ctypeslib.as_array(memory).view(dtype).reshape(shape)
@@ -220,7 +240,7 @@ class Trt:
         return Library(self, "TensorRT for RTX", "1.7.1", True)
 
     def nptype(self, kind: str) -> type:
-        return Engine.TYPES[kind]
+        return Plan.TYPES[kind]
 
     def build_plan(self, library: Library, network: Any, most: int, target: str) -> bytes:
         self.built.append(target)
@@ -228,10 +248,47 @@ class Trt:
         return bytes(network.read_bytes())
 
     def Runtime(self, log: Any) -> Any:  # noqa: N802
-        def deserialize(plan: bytes) -> Engine | None:
+        def deserialize(plan: bytes) -> Plan | None:
             if self.refused in plan:
                 log.log(1, "The plan was made for another card\nand more")
                 return None
-            return Engine(self, plan)
+            return Plan(self, plan)
 
         return SimpleNamespace(deserialize_cuda_engine=deserialize)
+
+
+GPU = Gpu("Test GPU", "8.9", 13000)
+
+
+class Machine:
+    """A machine that says it has a GPU.
+
+    Attributes:
+        trt: its TensorRT.
+        said: the lines that were reported.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+        self.monkeypatch, self.cache = monkeypatch, cache / "engines"
+        self.runtime = Runtime()
+        self.trt = Trt(self.runtime)
+        self.said: list[str] = []
+        monkeypatch.setattr("engines.cache.user_folder", lambda: cache)
+        monkeypatch.setattr("engines.tensorrt.find_library", lambda: self.trt.library)
+        monkeypatch.setattr("engines.tensorrt.build_plan", self.trt.build_plan)
+        monkeypatch.setattr("engines.cuda.import_runtime", lambda: self.runtime)
+        # Those in between would be written anew for each test, or need their libraries.
+        few = {name: BACKENDS[name] for name in ("tensorrt", "openvino")}
+        monkeypatch.setattr("engines.loader.BACKENDS", few)
+        self.become(GPU)
+
+    def become(self, gpu: Gpu) -> None:
+        for module in ("tensorrt", "torch_tensorrt", "onnx", "eager", "loader"):
+            self.monkeypatch.setattr(f"engines.{module}.find_gpu", lambda: gpu)
+
+    def load(self, checkpoint: Checkpoint, backend: str = "tensorrt", **options: Any) -> tuple[Engine, str]:
+        return load_engine(backend, checkpoint.path, threads=1, report=self.said.append, **options)
+
+    def entry(self) -> Path:
+        (folder,) = self.cache.glob("*-tensorrt-fp16-*/")
+        return folder

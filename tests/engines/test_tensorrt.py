@@ -23,13 +23,12 @@ import pytest
 import torch
 from torch import nn
 
-from engines import BACKENDS, Engine, EngineError, EngineUnavailable, load_engine
+from engines import EngineError, EngineUnavailable
 from engines.__main__ import main
 from engines.contract import CONTRACT
 from engines.cuda import Cuda, CudaError
 from engines.eager import eager
 from engines.export import write_onnx, write_onnx_of
-from engines.gpu import Gpu
 from engines.onnx import CPU, open_session
 from engines.parity import compare, sample_crops
 from engines.tensorrt_library import Library, build_plan, find_library, read_network
@@ -39,6 +38,7 @@ from stn_icnn.network import STNiCNN
 from stn_icnn.precision import with_precision
 from tests.conftest import make_network, tiny_config
 from tests.engines import gpu_standin
+from tests.engines.gpu_standin import GPU, Machine
 
 Crops = npt.NDArray[np.uint8]
 
@@ -269,46 +269,6 @@ def test_wrong_use_of_build_exits_with_2(words: list[str]) -> None:
 
 # From here on: what surrounds TensorRT's runtime, on stand-ins.
 
-GPU = Gpu("Test GPU", "8.9", 13000)
-
-
-class Machine:
-    """A machine that says it has a GPU.
-
-    Attributes:
-        trt: its TensorRT.
-        said: the lines that were reported.
-    """
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
-        self.monkeypatch, self.cache = monkeypatch, cache / "engines"
-        self.runtime = gpu_standin.Runtime()
-        self.trt = gpu_standin.Trt(self.runtime)
-        self.said: list[str] = []
-        monkeypatch.setattr("engines.cache.user_folder", lambda: cache)
-        monkeypatch.setattr("engines.tensorrt.find_library", lambda: self.trt.library)
-        monkeypatch.setattr("engines.tensorrt.build_plan", self.trt.build_plan)
-        real = __import__("importlib").import_module
-        monkeypatch.setattr(
-            "engines.cuda.importlib.import_module",
-            lambda name: self.runtime if name == "cuda.bindings.runtime" else real(name),
-        )
-        # Those in between would be written anew for each test, or need their libraries.
-        few = {name: BACKENDS[name] for name in ("tensorrt", "openvino")}
-        monkeypatch.setattr("engines.loader.BACKENDS", few)
-        self.become(GPU)
-
-    def become(self, gpu: Gpu) -> None:
-        for module in ("tensorrt", "torch_tensorrt", "onnx", "eager", "loader"):
-            self.monkeypatch.setattr(f"engines.{module}.find_gpu", lambda: gpu)
-
-    def load(self, checkpoint: Checkpoint, backend: str = "tensorrt", **options: Any) -> tuple[Engine, str]:
-        return load_engine(backend, checkpoint.path, threads=1, report=self.said.append, **options)
-
-    def entry(self) -> Path:
-        (folder,) = self.cache.glob("*-tensorrt-fp16-*/")
-        return folder
-
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
@@ -536,7 +496,7 @@ def test_memory_that_runs_short_is_told_and_given_back(machine: Machine, tiny: C
 def test_the_stand_ins_have_no_call_that_the_real_ones_lack(library: Library) -> None:
     trt = library.module
     for ours, theirs in (
-        (gpu_standin.Engine, trt.ICudaEngine),
+        (gpu_standin.Plan, trt.ICudaEngine),
         (gpu_standin.Context, trt.IExecutionContext),
         (gpu_standin.Cache, trt.IRuntimeCache),
     ):
