@@ -6,10 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from realtime.app import run
-from realtime.arguments import add_effects, add_engine, add_files
-from realtime.config import RunConfig, split_output
-from realtime.doctor import run_doctor
+from realtime.app.arguments import add_effects, add_engine, add_files
+from realtime.app.config import RunConfig, split_output
+from realtime.app.doctor import run_doctor
+from realtime.app.run import run
 from realtime.errors import UsageError, tell
 from realtime.serve.options import DEFAULT_ADDRESS
 from realtime.sources.cameras import tell_cameras

@@ -17,7 +17,7 @@ from benchmarks.statistics import interleave
 from engines import Engine, EngineUnavailable, load_engine
 from engines.loader import available_cores
 from realtime.errors import RealtimeError, UsageError
-from realtime.looks import MOST
+from realtime.faces.tta import MOST
 from stn_icnn.checkpoint import SHIPPED
 
 if TYPE_CHECKING:

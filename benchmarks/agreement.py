@@ -14,8 +14,8 @@ import numpy.typing as npt
 from benchmarks.landmarker import RINGS, Landmarker
 from benchmarks.report import Figure, Row
 from realtime.errors import RealtimeError
+from realtime.faces.tta import MOST
 from realtime.frames import Image
-from realtime.looks import MOST
 from realtime.parser import FaceParser
 from stn_icnn.labels import CLASS_ID
 

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 
 from realtime.frames import Frame, Image
-from realtime.sources import SourceInfo, open_source
+from realtime.media import SourceInfo
+from realtime.sources import open_source
 from realtime.sources.demo import demo_portrait
 
 FPS = 30

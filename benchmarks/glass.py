@@ -25,15 +25,15 @@ from benchmarks.report import Figure, Result, Row
 from benchmarks.statistics import Measured
 from engines import Engine, load_engine
 from engines.loader import available_cores
-from realtime.detection import FaceDetector
 from realtime.effects import parse_effect
+from realtime.effects.rendering import Renderer
 from realtime.errors import SinkError
+from realtime.faces.detector import FaceDetector
+from realtime.faces.tracker import FaceTracker
 from realtime.frames import Frame, Image, RenderedFrame
+from realtime.native_logs import native_chatter_hidden
 from realtime.pipeline import Pipeline, Stage
-from realtime.quiet import native_chatter_hidden
-from realtime.rendering import Renderer
 from realtime.sinks import WindowSink
-from realtime.tracking import FaceTracker
 
 HELP = "latency from capture to the shown pixels, read back from the screen"
 ROUNDS = 3

@@ -16,9 +16,9 @@ from benchmarks.statistics import interleave
 from engines import Engine, load_engine
 from engines.engine import Crops, Probabilities
 from engines.loader import available_cores
-from realtime.detection import FaceDetector
+from realtime.faces.detector import FaceDetector
+from realtime.faces.tracker import FaceTracker
 from realtime.frames import Detection, Image
-from realtime.tracking import FaceTracker
 
 HELP = "cost against faces (1 to 8) and frame size (480p to 4K)"
 ROUNDS = 40

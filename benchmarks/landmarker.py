@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.errors import ModelError
+from realtime.faces.vision_task import VisionTask
 from realtime.frames import Image
-from realtime.vision_task import VisionTask
 
 GET_IT = (
     "get face_landmarker.task from the page of MediaPipe's Face Landmarker "

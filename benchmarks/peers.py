@@ -21,12 +21,12 @@ from benchmarks.selfie import SelfieSegmenter
 from benchmarks.statistics import interleave
 from engines import EngineError, load_engine
 from engines.loader import available_cores
-from realtime.detection import FaceDetector
 from realtime.errors import ModelError
+from realtime.faces.detector import FaceDetector
+from realtime.faces.smoothing import STRENGTH
+from realtime.faces.tracker import FaceTracker
 from realtime.frames import Image
-from realtime.segmentation import person_segmenter
-from realtime.smoothing import STRENGTH
-from realtime.tracking import FaceTracker
+from realtime.people.segmenter import person_segmenter
 
 HELP = "beside FaceLandmarker, a person segmenter, BiSeNet-ResNet18 and the paper's network"
 ROUNDS = 10

@@ -20,15 +20,15 @@ from benchmarks.statistics import Measured
 from benchmarks.tracing import Trace, clock, cpu_share
 from engines import Engine, load_engine
 from engines.loader import available_cores
-from realtime.detection import FaceDetector
 from realtime.effects import parse_effect
+from realtime.effects.rendering import Renderer
+from realtime.faces.detector import FaceDetector
+from realtime.faces.tracker import FaceTracker
 from realtime.frames import Frame, Image, RenderedFrame
+from realtime.native_logs import native_chatter_hidden
 from realtime.pipeline import Pipeline, Report, Stage
-from realtime.quiet import native_chatter_hidden
-from realtime.rendering import Renderer
 from realtime.sinks import NullSink, Sink, open_output
 from realtime.sources import Source, open_source
-from realtime.tracking import FaceTracker
 
 HELP = "time file to file and a live camera with lips, hair and skin, beside decoding and encoding alone"
 EFFECTS = ("lips", "hair", "skin")

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from realtime.faces.vision_task import VisionTask
 from realtime.frames import Image
 from realtime.models import PERSON_SEGMENTER, model_path
-from realtime.vision_task import VisionTask
 
 
 class SelfieSegmenter(VisionTask):

@@ -1,6 +1,6 @@
 """Real-time face parsing: sources, detection, parsing, effects and sinks, one thread a stage.
 
-`FaceParser` parses single images; `realtime.app` runs whole videos, with `run_webcam.py` as its front door.
+`FaceParser` parses single images; `realtime.app` runs whole videos, `run_webcam.py` is its front door.
 """
 
 from __future__ import annotations

@@ -1,12 +1,17 @@
-"""Command line of the package: `python -m realtime setup`."""
+"""Command line of the package: `python -m realtime setup|gallery`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
-from realtime.errors import RealtimeError, tell
+from engines import EngineError
+from realtime.errors import RealtimeError, UsageError, tell
 from realtime.models import model_paths
+from realtime.native_logs import native_chatter_hidden
+from realtime.sinks.image import IMAGE_SUFFIXES, save_image
+from realtime.sinks.sink import check_writable, one_of
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -16,17 +21,39 @@ def _parser() -> argparse.ArgumentParser:
         "setup",
         help="fetch the models that faces and people are found by, so that later runs need no network",
     )
+    sheet = commands.add_parser(
+        "gallery", help="every effect and preset on the demo's portrait, as one image"
+    )
+    sheet.add_argument(
+        "--out", type=Path, default=Path("effects.png"), metavar="FILE", help="default: effects.png"
+    )
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit code (2 usage, 1 other errors)."""
-    _parser().parse_args(argv)
+    args = _parser().parse_args(argv)
     try:
-        print(*model_paths(), sep="\n")
-    except RealtimeError as error:
+        if args.command == "gallery":
+            _write_gallery(args.out)
+        else:
+            print(*model_paths(), sep="\n")
+    except (RealtimeError, EngineError) as error:
         return tell(error)
     return 0
+
+
+def _write_gallery(path: Path) -> None:
+    # Here, so that set-up imports nothing that it has no use for.
+    from realtime.app.gallery import gallery
+
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        raise UsageError(f"{path}: the gallery is an image: one of {one_of(IMAGE_SUFFIXES)}")
+    check_writable(path)
+    with native_chatter_hidden():
+        image = gallery()
+    save_image(path, image)
+    print(f"wrote {path}")
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from types import TracebackType
 import numpy as np
 
 from engines import load_engine
-from realtime.detection import FaceDetector
+from realtime.faces.detector import FaceDetector
+from realtime.faces.tracker import FaceTracker
+from realtime.faces.tta import MOST
 from realtime.frames import Frame, Image, ParsedFace
-from realtime.looks import MOST
-from realtime.tracking import FaceTracker
 
 
 class FaceParser:

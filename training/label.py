@@ -217,7 +217,7 @@ def label_folder(teacher: Teacher, source: Path, out: Path, sure: float = 0.6, o
 def _framed(source: Path, path: Path) -> Known:
     """Frame an in-the-wild photo by its 68 points."""
     # Here, so that training itself does without what the pipeline needs.
-    from realtime.alignment import align
+    from realtime.faces.alignment import align
 
     image, points = read_image(path), read_points(source / "points" / f"{path.stem}.txt")
     right, left = points[36:42].mean(axis=0), points[42:48].mean(axis=0)

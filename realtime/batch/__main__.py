@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from engines.loader import available_cores
-from realtime.app import on_signals
-from realtime.arguments import add_effects, add_engine, add_files
+from realtime.app.arguments import add_effects, add_engine, add_files
+from realtime.app.config import RunConfig
+from realtime.app.run import on_signals
 from realtime.batch.cluster import RayCrew
 from realtime.batch.crew import Crew, Foreman
 from realtime.batch.inputs import Task, find_files, make_tasks
 from realtime.batch.processes import ProcessCrew
 from realtime.batch.record import Record, Row, write_report
 from realtime.batch.worker import Outcome, Worker
-from realtime.config import RunConfig
 from realtime.errors import RealtimeError, UsageError, tell
 
 

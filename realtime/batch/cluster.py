@@ -9,9 +9,9 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from realtime.app.config import RunConfig
 from realtime.batch.crew import CrewError, Event
 from realtime.batch.worker import START_ERRORS, Worker
-from realtime.config import RunConfig
 from realtime.errors import UsageError
 
 CONNECT_SECONDS = 5.0

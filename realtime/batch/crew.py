@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from realtime.app.config import RunConfig
 from realtime.batch.inputs import Task
 from realtime.batch.worker import Outcome, remove_leftovers
-from realtime.config import RunConfig
 from realtime.errors import RealtimeError
 
 POLL_SECONDS = 0.2

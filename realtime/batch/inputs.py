@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from realtime.config import RunConfig
+from realtime.app.config import RunConfig
+from realtime.app.folder import file_job, videos_in
 from realtime.errors import SourceError, UsageError
-from realtime.folder import file_job, videos_in
 
 
 @dataclass(frozen=True)

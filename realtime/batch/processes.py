@@ -12,9 +12,9 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
+from realtime.app.config import RunConfig
 from realtime.batch.crew import Event
 from realtime.batch.worker import START_ERRORS, Outcome, Worker
-from realtime.config import RunConfig
 
 JOIN_SECONDS = 5.0
 

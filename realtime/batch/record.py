@@ -14,11 +14,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from realtime.app.resume import describe_job
 from realtime.batch.inputs import Task
 from realtime.batch.worker import Outcome
 from realtime.errors import SinkError
 from realtime.masks.sidecar import INFO
-from realtime.resume import describe_job
 from realtime.sinks.sink import write_text
 
 FOLDER, REPORT = ".batch", "report.csv"

@@ -15,11 +15,11 @@ from pathlib import Path
 import cv2
 
 from engines import EngineError
-from realtime.app import LazyEngine, run_job
-from realtime.config import RunConfig
+from realtime.app.config import RunConfig
+from realtime.app.run import LazyEngine, run_job
 from realtime.errors import RealtimeError, SinkError, SourceError, UsageError
+from realtime.native_logs import native_chatter_hidden
 from realtime.pipeline import Report
-from realtime.quiet import native_chatter_hidden
 
 # Of a job's warnings, which a damaged file may give without end.
 WARNINGS = 5

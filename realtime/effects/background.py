@@ -14,7 +14,7 @@ from realtime.effects.paint import composite
 from realtime.effects.person import Scene, faded_matte, person_matte, soft_background
 from realtime.errors import UsageError
 from realtime.frames import Image, ParsedFace
-from realtime.segmentation import person_segmenter
+from realtime.people.segmenter import person_segmenter
 
 
 @dataclass(frozen=True)

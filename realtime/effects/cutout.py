@@ -11,7 +11,7 @@ from realtime.effects.effect import Colour
 from realtime.effects.paint import composite
 from realtime.effects.person import Scene, faded_matte, person_matte
 from realtime.frames import Image, ParsedFace
-from realtime.segmentation import person_segmenter
+from realtime.people.segmenter import person_segmenter
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from realtime.alignment import Points
 from realtime.effects.effect import Colour
 from realtime.effects.geometry import EYES, Eye, find_eye, to_image
 from realtime.effects.paint import blend
 from realtime.effects.strokes import around, filled
 from realtime.frames import Image, ParsedFace
+from realtime.frames.geometry import Points
 
 # Greatest thickness over the eye's width.
 THICK = 0.085

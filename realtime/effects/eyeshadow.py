@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from realtime.alignment import Points
 from realtime.effects.effect import Colour
 from realtime.effects.geometry import EYES, Eye, find_eye, to_image
 from realtime.effects.paint import blend
 from realtime.effects.strokes import around, filled
 from realtime.effects.tone import tinted, to_lab, to_rgb
 from realtime.frames import Image, ParsedFace
+from realtime.frames.geometry import Points
 
 # Heights over the eye's width of the layers whose mean fades towards the brow.
 LAYERS = (0.22, 0.38, 0.56)

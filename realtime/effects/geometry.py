@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from realtime.alignment import Points, transformed
 from realtime.effects.tone import ramp
 from realtime.frames import ParsedFace, Plane
+from realtime.frames.geometry import Points, transformed
 
 EYES = ("r_eye", "l_eye")
 # An eye narrower than this, in sides of the crop, is turned away; a mouth no farther below the eyes is none.

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.alignment import whole_steps
 from realtime.frames import Image, ParsedFace, Plane
+from realtime.frames.geometry import whole_steps
 
 Value = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from realtime.alignment import Points, region_around
 from realtime.frames import Plane
+from realtime.frames.geometry import Points, region_around
 
 # Bits after the point that OpenCV draws polygons with.
 FINE = 4

@@ -19,7 +19,7 @@ from realtime.frames import Image, ParsedFace
 from realtime.masks import rle
 from realtime.masks.labels import label_ids
 from realtime.masks.sidecar import COCO, LINES, VIDEO, MaskFace, MaskInfo, face_of, read_info
-from realtime.sources.mask_video import read_rgba
+from realtime.masks.video import read_rgba
 
 # What a damaged file makes of reading it.
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error, cv2.error)

@@ -9,9 +9,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from realtime.alignment import Alignment
 from realtime.errors import SourceError
 from realtime.frames import Detection, Frame, ParsedFace
+from realtime.frames.geometry import Alignment
 from stn_icnn.labels import CLASSES, PALETTE
 
 VERSION = "stn-icnn-masks-1"

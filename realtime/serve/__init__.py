@@ -8,13 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from engines import Engine
-from realtime.detection import FaceDetector
 from realtime.errors import UsageError
+from realtime.faces.detector import FaceDetector
 from realtime.serve.memory import share_arenas
 from realtime.serve.options import ServeOptions
 
 if TYPE_CHECKING:
-    from realtime.config import RunConfig
+    from realtime.app.config import RunConfig
 
 
 def serve(options: ServeOptions, config: RunConfig, load: Callable[[], Engine]) -> None:

@@ -20,15 +20,15 @@ from aiortc.mediastreams import MediaStreamTrack
 from aiortc.sdp import SessionDescription
 
 from realtime.effects import Effect, Prepared
+from realtime.effects.rendering import Renderer
 from realtime.errors import RealtimeError, UsageError
+from realtime.faces.tracker import FaceTracker
 from realtime.frames import Frame, ParsedFrame
 from realtime.pipeline import Pipeline, Stage
-from realtime.rendering import Renderer
 from realtime.serve.messages import Look, read_look
 from realtime.serve.room import Room
 from realtime.serve.sink import PaintedTrack, TrackSink
 from realtime.serve.source import TrackSource
-from realtime.tracking import FaceTracker
 
 # Seconds in which an answered offer must become a connection.
 CONNECT_SECONDS = 15.0

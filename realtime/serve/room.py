@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from engines import Engine
-from realtime.detection import FaceDetector
 from realtime.effects import Effect
+from realtime.faces.detector import FaceDetector
 
 
 class Room:

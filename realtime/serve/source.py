@@ -12,10 +12,10 @@ import numpy as np
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 
-from realtime.channel import Channel, Closed
 from realtime.errors import SourceError
 from realtime.frames import Frame, Image
-from realtime.sources import SourceInfo
+from realtime.frames.channel import Channel, Closed
+from realtime.media import SourceInfo
 
 # Seconds without a picture after which the visitor is thought to be gone.
 PATIENCE = 10.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from realtime.errors import UsageError
+from realtime.media import SourceInfo
 from realtime.sinks.encoders import CONTAINERS, DEFAULT, ENCODERS, Encoding
 from realtime.sinks.image import IMAGE_SUFFIXES, ContactSheetSink, ImageFileSink
 from realtime.sinks.journal import parts_folder
@@ -14,7 +15,6 @@ from realtime.sinks.resumable import ResumableSink
 from realtime.sinks.sink import NullSink, Sink, check_writable, one_of
 from realtime.sinks.video import VideoFileSink
 from realtime.sinks.window import WindowSink
-from realtime.sources import SourceInfo
 
 __all__ = [
     "CONTAINERS",

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from realtime.errors import SinkError
 from realtime.frames import RenderedFrame
+from realtime.media import SourceInfo
 from realtime.sinks.image import save_image
 from realtime.sinks.sink import check_writable
 from realtime.sinks.video import VideoFileSink
-from realtime.sources import SourceInfo
 
 
 def take_snapshot(rendered: RenderedFrame) -> Path:

@@ -13,8 +13,8 @@ import av
 import numpy as np
 
 from realtime.errors import SinkError, UsageError
+from realtime.media.light import Hdr
 from realtime.sinks.hdr import hdr_flag
-from realtime.sources.light import Hdr
 
 # What each ending may hold, the first as its default.
 CONTAINERS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from realtime.sources.light import Hdr
+from realtime.media.light import Hdr
 
 # Encoder -> its private options' name, and its words for mastering display and light levels.
 FLAGS = {

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import av
 
+from realtime.media import SourceInfo
 from realtime.sinks.tracks import TrackCopier
 from realtime.sinks.video import open_container
-from realtime.sources import SourceInfo
 
 
 def join_segments(parts: Sequence[Path], out: Path, info: SourceInfo, whole: bool) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 from realtime.frames import Image, RenderedFrame
 from realtime.masks.labels import frame_alpha, rendered_labels
 from realtime.masks.sidecar import VIDEO
+from realtime.media import SourceInfo
 from realtime.sinks.video import open_container
-from realtime.sources import SourceInfo
 from stn_icnn.labels import PALETTE
 
 # One machine word a pixel, in the order that the encoder takes: opacity, red, green, blue.

@@ -13,10 +13,10 @@ import av
 from realtime.errors import SinkError
 from realtime.frames import RenderedFrame
 from realtime.masks.sidecar import INFO, LINES, MaskInfo, frame_line
+from realtime.media import SourceInfo
 from realtime.sinks.mask_files import CocoMasks, NpzMasks, PngMasks
 from realtime.sinks.mask_video import AlphaVideo
 from realtime.sinks.sink import check_writable, temporary_name
-from realtime.sources import SourceInfo
 
 
 class MaskFiles(Protocol):

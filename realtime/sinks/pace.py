@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from realtime.frames import RenderedFrame
-from realtime.sources import SourceInfo
+from realtime.media import SourceInfo
 
 # A stop by the user is looked for between two frames, so no wait is longer, whatever the file says.
 LONGEST_SECONDS = 1.0

@@ -8,7 +8,7 @@ import sys
 from tqdm import tqdm
 
 from realtime.frames import RenderedFrame
-from realtime.sources import SourceInfo
+from realtime.media import SourceInfo
 
 
 class _Bar(tqdm):  # type: ignore[type-arg]  # not generic at run time

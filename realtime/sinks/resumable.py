@@ -13,11 +13,11 @@ import av
 
 from realtime.errors import SinkError
 from realtime.frames import RenderedFrame
+from realtime.media import SourceInfo
 from realtime.sinks.encoders import Encoding, choose_encoder
 from realtime.sinks.joining import join_segments
 from realtime.sinks.journal import Journal
 from realtime.sinks.video import VideoFileSink
-from realtime.sources import SourceInfo
 
 
 class ResumableSink:

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from realtime.channel import Channel, Closed
 from realtime.errors import SinkError, UsageError, warn
 from realtime.frames import Image, RenderedFrame
+from realtime.frames.channel import Channel, Closed
+from realtime.media import SourceInfo
+from realtime.media.opening import pauses
 from realtime.sinks import sender
 from realtime.sinks.address import check_address, describe_job, shown
 from realtime.sinks.pace import Pace
-from realtime.sources import SourceInfo
-from realtime.sources.live import pauses
 
 # A sender that needs longer for one step (connecting, one frame) is given up.
 STALL_SECONDS = 5.0

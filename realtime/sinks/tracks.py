@@ -13,8 +13,8 @@ from av.packet import Packet
 from av.stream import AttachmentStream, Stream
 
 from realtime.errors import SinkError, warn
-from realtime.sources.times import TimeMender
-from realtime.sources.video import OPEN_SECONDS, is_cover
+from realtime.media.opening import OPEN_SECONDS, is_cover
+from realtime.media.times import TimeMender
 
 # The writer's own, or true of the old file only.
 OWN_TAGS = (

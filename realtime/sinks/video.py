@@ -12,11 +12,11 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from realtime.errors import SinkError, warn
 from realtime.frames import RenderedFrame
+from realtime.media import SourceInfo
 from realtime.sinks.encoders import DEFAULT, Encoding, add_clear_video, add_video, choose_encoder, keeps_clear
 from realtime.sinks.hdr import FLAGS
 from realtime.sinks.sink import temporary_name
 from realtime.sinks.tracks import TrackCopier
-from realtime.sources import SourceInfo
 
 FINE = 90_000
 EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import cv2
 
-from realtime.controls import Slot
+from realtime.effects.controls import Slot
 from realtime.frames import Image, RenderedFrame
 
 HELP = (

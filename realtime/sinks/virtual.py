@@ -12,8 +12,8 @@ import numpy as np
 
 from realtime.errors import SinkError, UsageError
 from realtime.frames import Image, RenderedFrame
+from realtime.media import SourceInfo
 from realtime.sinks.pace import Pace
-from realtime.sources import SourceInfo
 
 JOIN_SECONDS = 1.0
 # By `sys.platform`: what makes a virtual camera there.

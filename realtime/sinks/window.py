@@ -11,14 +11,14 @@ from collections.abc import Callable
 
 import cv2
 
-from realtime.controls import Controls
+from realtime.effects.controls import Controls
 from realtime.errors import SinkError
 from realtime.frames import RenderedFrame
+from realtime.media import SourceInfo
 from realtime.sinks.capture import Recorder, take_snapshot
 from realtime.sinks.keys import dispatch, key_name
 from realtime.sinks.pace import Pace
 from realtime.sinks.view import View
-from realtime.sources import SourceInfo
 
 WINDOW = "STN-iCNN face parsing"
 QUIT_KEYS = {"q", "escape"}

@@ -12,17 +12,15 @@ from realtime.errors import SourceError
 from realtime.sources.camera import CameraSource
 from realtime.sources.demo import DemoSource
 from realtime.sources.image import ImageSource
-from realtime.sources.light import Colour
 from realtime.sources.live import LiveSource
 from realtime.sources.replay import WARM_UP_FRAMES, ReplayingSource, segment_frames
-from realtime.sources.source import NOTHING_ASKED, Interruptible, LiveOptions, Source, SourceInfo
+from realtime.sources.source import NOTHING_ASKED, Interruptible, LiveOptions, Source
 from realtime.sources.video import VideoSource
 
 __all__ = [
     "NOTHING_ASKED",
     "WARM_UP_FRAMES",
     "CameraSource",
-    "Colour",
     "DemoSource",
     "ImageSource",
     "Interruptible",
@@ -30,7 +28,6 @@ __all__ = [
     "LiveSource",
     "ReplayingSource",
     "Source",
-    "SourceInfo",
     "VideoSource",
     "open_source",
     "segment_frames",

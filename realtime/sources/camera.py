@@ -12,7 +12,8 @@ import cv2
 
 from realtime.errors import SourceError
 from realtime.frames import Frame, Image
-from realtime.sources.source import NOTHING_ASKED, LiveOptions, SourceInfo
+from realtime.media import SourceInfo
+from realtime.sources.source import NOTHING_ASKED, LiveOptions
 
 # Microseconds: fine enough for any camera, and what files take without rounding.
 CAMERA_TIME_BASE = Fraction(1, 1_000_000)

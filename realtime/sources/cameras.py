@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 
-from realtime.quiet import native_chatter_hidden
+from realtime.native_logs import native_chatter_hidden
 from realtime.sources.v4l2 import camera_formats, camera_name
 
 DEVICES = Path("/dev")

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from realtime.errors import SourceError
 from realtime.frames import Frame
-from realtime.sources.source import SourceInfo
+from realtime.media import SourceInfo
 
 DEMO_SIZE = (1280, 720)
 DEMO_FPS = 30

@@ -12,7 +12,7 @@ import cv2
 
 from realtime.errors import SourceError
 from realtime.frames import Frame, Image
-from realtime.sources.source import SourceInfo
+from realtime.media import SourceInfo
 
 
 class ImageSource:

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from realtime.channel import Channel, Closed
 from realtime.errors import SourceError, warn
 from realtime.frames import Frame
-from realtime.sources.source import Source, SourceInfo
+from realtime.frames.channel import Channel, Closed
+from realtime.media import SourceInfo
+from realtime.media.opening import pauses
+from realtime.sources.source import Source
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 4.0
 JOIN_SECONDS = 1.0
@@ -132,11 +134,3 @@ class LiveSource:
         if (now.width, now.height) != (before.width, before.height):
             sizes = f"{now.width}x{now.height} instead of {before.width}x{before.height}"
             raise SourceError(f"{before.name} came back with {sizes}; output so far is kept")
-
-
-def pauses(patience: float) -> Iterator[float]:
-    """Yield ever longer waits, seconds, until `patience` is used up."""
-    until, pause = time.monotonic() + patience, FIRST_PAUSE
-    while (left := until - time.monotonic()) > 0:
-        yield min(pause, left)
-        pause = min(2 * pause, LONGEST_PAUSE)

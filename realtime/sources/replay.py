@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from realtime.frames import Frame
-from realtime.sources.source import SourceInfo
+from realtime.media import SourceInfo
 from realtime.sources.video import VideoSource
 
 SEGMENT_SECONDS = 10.0

@@ -15,14 +15,14 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from realtime.errors import SourceError, warn
 from realtime.frames import Frame, Image
-from realtime.sources.light import colour_of, hdr_of, losses_of, matrix_of
-from realtime.sources.source import SourceInfo
-from realtime.sources.times import DecodeTimes, TimeMender
+from realtime.media import SourceInfo
+from realtime.media.light import colour_of, hdr_of, losses_of, matrix_of
+from realtime.media.opening import OPEN_SECONDS, is_cover
+from realtime.media.times import DecodeTimes, TimeMender
 from realtime.sources.upright import lies_on_its_side, upright
 
 # FFmpeg reads these as text art; nobody means them as videos.
 TEXT_FORMATS = {"tty", "ansi", "txt", "bin", "xbin"}
-OPEN_SECONDS = 10.0
 READ_SECONDS = 5.0
 # Streams that won't wait. Others on a network are files where they have an end.
 LIVE_PROTOCOLS = ("rtsp:", "rtsps:", "rtmp:", "rtmps:", "rtp:", "udp:", "srt:")
@@ -214,8 +214,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, av.error.ExitError):
         return "no data in time"
     return getattr(error, "strerror", None) or str(error)
-
-
-def is_cover(stream: av.VideoStream) -> bool:
-    """Say whether a stream is a cover picture."""
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)

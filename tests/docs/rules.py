@@ -18,8 +18,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from realtime.app.config import RunConfig, split_output
 from realtime.batch.__main__ import main as batch_main
-from realtime.config import RunConfig, split_output
 from realtime.sinks import CONTAINERS
 from realtime.sinks.image import IMAGE_SUFFIXES
 from realtime.sinks.virtual import MAKE_ONE
@@ -112,7 +112,7 @@ def _provide(source: str, folder: Path) -> None:
 
 def parsers() -> Mapping[str, argparse.ArgumentParser]:
     """Return the parser of every command line of the project, by module."""
-    modules = ("engines", "training", "benchmarks", "realtime", "realtime.batch", "realtime.effects")
+    modules = ("engines", "training", "benchmarks", "realtime", "realtime.batch")
     found = {name: importlib.import_module(f"{name}.__main__")._parser() for name in modules}
     return {"run_webcam": run_webcam_parser(), **found}
 

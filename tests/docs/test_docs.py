@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 import pytest
 
-import realtime.app
+import realtime.app.run
 from engines import load_engine
 from realtime.effects import EFFECTS
 from realtime.errors import UsageError
@@ -116,8 +116,8 @@ def scratch(
         def __getattr__(self, name: str) -> Any:
             return getattr(engine[0], name)
 
-    monkeypatch.setattr(realtime.app, "load_engine", lambda *_: (Lasting(), engine[1]))
-    monkeypatch.setattr(realtime.app, "WindowSink", Window)
+    monkeypatch.setattr(realtime.app.run, "load_engine", lambda *_: (Lasting(), engine[1]))
+    monkeypatch.setattr(realtime.app.run, "WindowSink", Window)
     monkeypatch.setattr(WebCamera, "picture", portrait[..., ::-1].copy(), raising=False)
     monkeypatch.setattr(cv2, "VideoCapture", WebCamera)
     monkeypatch.setattr(cameras, "find_cameras", lambda: [cameras.Camera("/dev/video0", "a camera")])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from realtime.alignment import Alignment
 from realtime.frames import Detection, ParsedFace
+from realtime.frames.geometry import Alignment
 from stn_icnn.labels import CLASS_ID
 
 

@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import realtime.app
+import realtime.app.run
 import realtime.sources.replay
+from realtime.app.config import RunConfig
 from realtime.batch.worker import Outcome, Worker
-from realtime.config import RunConfig
 from realtime.sinks.sink import temporary_name
 from run_webcam import main
 
@@ -51,7 +51,7 @@ class QuickWorker(Worker):
 
     def __init__(self, config: RunConfig, folder: str) -> None:
         for name, stand_in in {**STAND_INS, "FaceDetector": _Slow}.items():
-            setattr(realtime.app, name, stand_in)
+            setattr(realtime.app.run, name, stand_in)
         super().__init__(config, folder)
 
     def do(self, job: RunConfig) -> Outcome:
@@ -78,5 +78,5 @@ if __name__ == "__main__":
 
     os.environ["STANDIN_PAUSE"] = sys.argv[1]
     for name, stand_in in {**STAND_INS, "FaceDetector": _Slow}.items():
-        setattr(realtime.app, name, stand_in)
+        setattr(realtime.app.run, name, stand_in)
     sys.exit(main(sys.argv[3:]))

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from realtime.alignment import FRAMING, Alignment, align
+from realtime.faces.alignment import FRAMING, align
+from realtime.frames.geometry import Alignment
 
 
 def test_upright_faces_are_framed_as_the_training_faces() -> None:

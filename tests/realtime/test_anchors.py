@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from realtime.anchors import align_to, complete, detected_anchors, find_anchors, similarity
+from realtime.faces.keypoints import align_to, complete, detected_anchors, find_anchors, similarity
+from realtime.faces.parsing import parse_crops
+from realtime.faces.tracks import appearance, associate, carried, lies_on, same_place
+from realtime.faces.views import View, further_views
 from realtime.frames import Image
-from realtime.parsing import parse_crops
-from realtime.tracks import appearance, associate, carried, lies_on, same_place
-from realtime.views import View, further_views
 from tests.realtime.scene import PARTS, ColourEngine, DrawnFace, scene
 
 UNKNOWN = np.full((4, 2), np.nan)

@@ -15,8 +15,8 @@ import pytest
 
 from realtime.effects import EFFECTS as ALL_EFFECTS
 from realtime.errors import ModelError
+from realtime.people.segmenter import person_segmenter
 from realtime.presets import PRESETS, load_preset
-from realtime.segmentation import person_segmenter
 from run_webcam import main
 from stn_icnn.labels import CLASS_ID
 from tests.conftest import Image, VideoMaker, times, write_sound_alone
@@ -118,7 +118,7 @@ def test_a_segmenter_that_cannot_be_had_is_told_before_the_first_frame(
     def missing(model: object) -> Path:
         raise ModelError("selfie_segmentation_landscape.tflite: pip could not download it")
 
-    monkeypatch.setattr("realtime.segmentation.model_path", missing)
+    monkeypatch.setattr("realtime.people.segmenter.model_path", missing)
     person_segmenter.cache_clear()
     args = ["--source", str(make_video(frames=2)), "--no-display", "--effect", "background"]
     assert main(args) == 1
@@ -331,9 +331,9 @@ def test_labels_used_by_the_effects_exist() -> None:
 def test_ctrl_c_before_the_first_frame_ends_at_once(make_video: VideoMaker, tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"
     code = (
-        "import sys, time, realtime.app; from run_webcam import main\n"
+        "import sys, time, realtime.app.run; from run_webcam import main\n"
         "def load(*args): print('loading', flush=True); time.sleep(50)\n"
-        "realtime.app.load_engine = load\n"
+        "realtime.app.run.load_engine = load\n"
         f"main(['--source', {str(make_video(frames=2))!r}, '--output', {str(out)!r}])"
     )
     started = subprocess.Popen(

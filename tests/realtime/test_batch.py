@@ -20,10 +20,10 @@ import pytest
 from filelock import FileLock
 
 import realtime.batch.__main__ as batch
+from realtime.app.config import RunConfig
 from realtime.batch.crew import CrewError, Event, Foreman
 from realtime.batch.inputs import Task, find_files, make_tasks
 from realtime.batch.worker import Outcome, Worker, remove_leftovers
-from realtime.config import RunConfig
 from realtime.errors import UsageError
 from realtime.masks import read
 from run_webcam import main as run_webcam
@@ -434,9 +434,9 @@ def test_a_worker_tells_warnings_and_errors_in_its_outcome(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "realtime.app.load_engine", lambda *_: (SimpleNamespace(close=lambda: None), "engine")
+        "realtime.app.run.load_engine", lambda *_: (SimpleNamespace(close=lambda: None), "engine")
     )
-    monkeypatch.setattr("realtime.app.FaceDetector", lambda **_: 1 / 0)
+    monkeypatch.setattr("realtime.app.run.FaceDetector", lambda **_: 1 / 0)
     (tmp_path / "sub").mkdir()
     make_clips(tmp_path, "a.mp4")
     monkeypatch.chdir(tmp_path)

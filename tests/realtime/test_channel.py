@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from realtime.channel import Channel, Closed
+from realtime.frames.channel import Channel, Closed
 
 pytestmark = pytest.mark.timeout(10)
 

@@ -10,16 +10,16 @@ import cv2
 import numpy as np
 import pytest
 
-from realtime.controls import Controls
+from realtime.effects.controls import Controls
 from realtime.effects.hair import Hair
 from realtime.effects.lips import Lips
+from realtime.effects.rendering import Renderer
 from realtime.errors import SinkError
 from realtime.frames import Frame, Image, ParsedFrame, RenderedFrame
-from realtime.rendering import Renderer
+from realtime.media import SourceInfo
 from realtime.sinks.keys import key_name
 from realtime.sinks.view import HELP, View
 from realtime.sinks.window import WindowSink
-from realtime.sources import SourceInfo
 from tests.conftest import times
 
 INFO = SourceInfo("t", 64, 48, Fraction(30), Fraction(1, 30))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from realtime.detection import FaceDetector
+from realtime.faces.detector import FaceDetector
 from tests.conftest import Image
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import realtime.doctor as doctor
+import realtime.app.doctor as doctor
 from engines import EngineError
 from realtime.errors import ModelError, SinkError
 from run_webcam import main

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from realtime.alignment import Alignment
 from realtime.effects import EFFECTS, describe_effects, format_effect, parse_effect
 from realtime.effects.hair import Hair
 from realtime.effects.lips import Lips
 from realtime.effects.overlay import Overlay
 from realtime.errors import UsageError
 from realtime.frames import Image, ParsedFace, Plane
+from realtime.frames.geometry import Alignment
 from realtime.presets import PRESETS
 from tests.realtime.faces import parsed_face
 

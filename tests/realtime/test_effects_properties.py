@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from realtime.alignment import Alignment
 from realtime.effects import EFFECTS, parse_effect
 from realtime.frames import Detection, Image, ParsedFace
+from realtime.frames.geometry import Alignment
 from stn_icnn.labels import CLASSES
 from tests.realtime.faces import HEAD, parsed_face
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-import realtime.app
+import realtime.app.run
 from run_webcam import main
 from tests.conftest import VideoMaker, times
 from tests.realtime.clips import Clip, write
@@ -18,7 +18,7 @@ WRITES = {"libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "libsvtav1"
 @pytest.fixture(autouse=True)
 def _no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, stand_in in STAND_INS.items():
-        monkeypatch.setattr(realtime.app, name, stand_in)
+        monkeypatch.setattr(realtime.app.run, name, stand_in)
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import av
 import numpy as np
 import pytest
 
-import realtime.app
-from realtime.sources.light import hdr_of
+import realtime.app.run
+from realtime.media.light import hdr_of
 from run_webcam import main
 from tests.conftest import Image, times
 from tests.realtime.clips import CLIPS, Clip, write
@@ -25,7 +25,7 @@ BY_NAME = dict(zip(NAMES, CLIPS, strict=True))
 @pytest.fixture(autouse=True)
 def _no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, stand_in in STAND_INS.items():
-        monkeypatch.setattr(realtime.app, name, stand_in)
+        monkeypatch.setattr(realtime.app.run, name, stand_in)
 
 
 def convert(source: Path, out: Path, *flags: str) -> int:

@@ -17,9 +17,9 @@ import pytest
 
 from realtime.errors import RealtimeError, SinkError, SourceError, StageError
 from realtime.frames import Frame, RenderedFrame
+from realtime.media import SourceInfo
 from realtime.pipeline import Pipeline, Stage
 from realtime.sinks import NullSink, open_output
-from realtime.sources import SourceInfo
 
 import av  # isort: skip  # after cv2
 

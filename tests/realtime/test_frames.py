@@ -6,8 +6,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from realtime.alignment import Alignment
 from realtime.frames import Frame
+from realtime.frames.geometry import Alignment
 from stn_icnn.labels import CLASS_ID
 from tests.realtime.faces import parsed_face
 

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from realtime.__main__ import main
+from realtime.app.gallery import COLUMNS
 from realtime.effects import EFFECTS
-from realtime.effects.__main__ import main
-from realtime.effects.gallery import COLUMNS
 from realtime.presets import PRESETS
 
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-import realtime.app
+import realtime.app.run
 from realtime.errors import SourceError, UsageError
 from realtime.frames import Frame, RenderedFrame
 from realtime.pipeline import Pipeline, Stage
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.timeout(30)
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.sources.live.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("realtime.media.opening.FIRST_PAUSE", 0.01)
     monkeypatch.setattr("realtime.sources.video.READ_SECONDS", 0.5)
 
 
@@ -309,7 +309,7 @@ def test_a_file_by_http_is_a_file(
     serve: Callable[..., str], make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, stand_in in STAND_INS.items():
-        monkeypatch.setattr(realtime.app, name, stand_in)
+        monkeypatch.setattr(realtime.app.run, name, stand_in)
     path, out = make_video(audio=True), tmp_path / "out.mp4"
     assert main(["--source", serve(path), "--output", str(out)]) == 0
     assert times(out) == times(path)

@@ -8,11 +8,11 @@ import pytest
 
 from engines.engine import Crops, EngineSpec, LockedEngine, Probabilities
 from realtime import FaceParser
-from realtime.alignment import Alignment
-from realtime.config import RunConfig
+from realtime.app.config import RunConfig
+from realtime.faces.smoothing import moved
+from realtime.faces.tta import MOST, WIDE, look_again
 from realtime.frames import Detection, Image, ParsedFace, Plane
-from realtime.looks import MOST, WIDE, look_again
-from realtime.smoothing import moved
+from realtime.frames.geometry import Alignment
 from stn_icnn.labels import CLASS_ID
 
 SIDE = 64

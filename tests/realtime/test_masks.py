@@ -20,15 +20,15 @@ from PIL import Image as Pillow
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from realtime.alignment import Alignment
-from realtime.config import RunConfig
+from realtime.app.config import RunConfig
 from realtime.effects.overlay import Overlay
 from realtime.errors import SinkError, SourceError
 from realtime.frames import Frame, ParsedFace, RenderedFrame
+from realtime.frames.geometry import Alignment
 from realtime.masks import FORMATS, MaskFrame, read, read_info, rle
 from realtime.masks.labels import frame_labels, label_ids
+from realtime.media import SourceInfo
 from realtime.sinks import MaskSink
-from realtime.sources import SourceInfo
 from run_webcam import main
 from stn_icnn.labels import CLASSES, PALETTE
 from tests.conftest import Image, VideoMaker, times

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from engines.engine import Crops, EngineSpec, Probabilities
-from realtime.alignment import Alignment
+from realtime.faces.parsing import parse_crops, share_of
 from realtime.frames import Detection
-from realtime.parsing import parse_crops, share_of
+from realtime.frames.geometry import Alignment
 from stn_icnn.labels import CLASS_ID
 
 FACE = Detection((40.0, 40.0, 80.0, 80.0), 0.9, (50.0, 50.0), (70.0, 50.0), (60.0, 72.0))

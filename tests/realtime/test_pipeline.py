@@ -11,8 +11,8 @@ import pytest
 
 from realtime.errors import RealtimeError, SinkError, SourceError, StageError
 from realtime.frames import Frame, RenderedFrame
+from realtime.media import SourceInfo
 from realtime.pipeline import Pipeline, Stage
-from realtime.sources import SourceInfo
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime.config import RunConfig
+from realtime.app.config import RunConfig
 from realtime.effects import parse_effect
 from realtime.effects.hair import Hair
 from realtime.effects.lips import Lips

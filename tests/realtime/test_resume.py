@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import realtime.app
+import realtime.app.run
 from realtime.frames import Frame
 from realtime.sinks.joining import decode_times
 from realtime.sources import WARM_UP_FRAMES, ReplayingSource, VideoSource
@@ -42,7 +42,7 @@ CLIP = Clip(
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, stand_in in STAND_INS.items():
-        monkeypatch.setattr(realtime.app, name, stand_in)
+        monkeypatch.setattr(realtime.app.run, name, stand_in)
     monkeypatch.setattr("realtime.sources.replay.SEGMENT_SECONDS", 0.3)
 
 
@@ -185,7 +185,7 @@ def interrupted(clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch, *flags: 
             return []
 
     with monkeypatch.context() as patch:
-        patch.setattr(realtime.app, "FaceDetector", Failing)
+        patch.setattr(realtime.app.run, "FaceDetector", Failing)
         assert resumed(clip, out, *flags) == 1
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.selfie import SelfieSegmenter
-from realtime.segmentation import person_segmenter
+from realtime.people.segmenter import person_segmenter
 from tests.conftest import Image
 
 

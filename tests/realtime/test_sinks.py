@@ -10,9 +10,10 @@ import pytest
 
 from realtime.errors import SinkError, UsageError
 from realtime.frames import Frame, Image, RenderedFrame
+from realtime.media import SourceInfo
 from realtime.sinks import ContactSheetSink, ProgressSink, VideoFileSink, WindowSink, open_output
 from realtime.sinks.progress import expected_frames
-from realtime.sources import SourceInfo, open_source
+from realtime.sources import open_source
 from tests.conftest import VideoMaker, times
 
 import av  # isort: skip  # after cv2

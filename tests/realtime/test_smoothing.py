@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from realtime.alignment import Alignment
-from realtime.cuts import CutDetector
+from realtime.faces.cuts import CutDetector
+from realtime.faces.smoothing import CropSmoother, OneEuro, ParsingSmoother, distance, moved
 from realtime.frames import Image, Plane
-from realtime.smoothing import CropSmoother, OneEuro, ParsingSmoother, distance, moved
+from realtime.frames.geometry import Alignment
 
 HERE = Alignment((100.0, 80.0), 64.0, 0.0)
 FRAME = 1.0 / 30.0

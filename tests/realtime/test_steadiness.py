@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from engines import load_engine
-from realtime.anchors import align_to, detected_anchors
-from realtime.detection import FaceDetector
+from realtime.faces.detector import FaceDetector
+from realtime.faces.keypoints import align_to, detected_anchors
+from realtime.faces.parsing import parse_crops
+from realtime.faces.tracker import FaceTracker
 from realtime.frames import Frame, Image
-from realtime.parsing import parse_crops
-from realtime.tracking import FaceTracker
 
 pytestmark = pytest.mark.timeout(60)
 

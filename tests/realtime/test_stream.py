@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-import realtime.app
+import realtime.app.run
 from realtime.errors import SinkError, UsageError
 from realtime.frames import Frame, Image, RenderedFrame
+from realtime.media import SourceInfo
 from realtime.sinks.address import describe_job, shown
 from realtime.sinks.stream import StreamSink
-from realtime.sources import SourceInfo
 from run_webcam import main
 from tests.conftest import VideoMaker
 from tests.realtime.standin import STAND_INS
@@ -167,7 +167,7 @@ def test_a_receiver_that_hangs_is_lost_and_found_again(
 ) -> None:
     monkeypatch.setattr("realtime.sinks.stream.STALL_SECONDS", 2.0)
     monkeypatch.setattr("realtime.sinks.address.BITS_A_PIXEL", 50.0)
-    monkeypatch.setattr("realtime.sources.live.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("realtime.media.opening.FIRST_PAUSE", 0.05)
     url = address("rtmp")
     hanging = receive(url, 10_000)
     sink = StreamSink(url, LIVE, (640, 480), patience=30)
@@ -213,7 +213,7 @@ def test_a_receiver_that_hangs_is_lost_and_found_again(
 def test_a_receiver_that_does_not_come_back_ends_the_run(
     receive: Callable[..., Receiver], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("realtime.sources.live.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("realtime.media.opening.FIRST_PAUSE", 0.05)
     url = address("rtsp")
     receiver = receive(url, 3)
     sink = StreamSink(url, LIVE, SIZE, patience=0.3)
@@ -248,7 +248,7 @@ def test_a_file_is_sent_at_its_own_speed_through_the_front_door(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name, stand_in in STAND_INS.items():
-        monkeypatch.setattr(realtime.app, name, stand_in)
+        monkeypatch.setattr(realtime.app.run, name, stand_in)
     url = address("rtmp")
     receiver = receive(url, 60)
     started = time.monotonic()

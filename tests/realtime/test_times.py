@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from realtime.media.times import DecodeTimes, TimeMender
 from realtime.sources import open_source
-from realtime.sources.times import DecodeTimes, TimeMender
 from realtime.sources.upright import lies_on_its_side, upright
 from tests.realtime.clips import Clip, rotation, write
 

@@ -7,11 +7,11 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from realtime.anchors import align_to, detected_anchors
-from realtime.detection import FaceDetector
+from realtime.faces.detector import FaceDetector
+from realtime.faces.keypoints import align_to, detected_anchors
+from realtime.faces.tracker import FaceTracker
+from realtime.faces.views import further_views
 from realtime.frames import Frame, ParsedFrame
-from realtime.tracking import FaceTracker
-from realtime.views import further_views
 from tests.realtime.scene import DARK, FAIR, ColourEngine, DrawnFace, ToldDetector, scene
 
 

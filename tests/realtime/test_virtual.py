@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-import realtime.app
+import realtime.app.run
 from realtime.errors import SinkError, UsageError
 from realtime.frames import Frame, Image, RenderedFrame
+from realtime.media import SourceInfo
 from realtime.sinks.virtual import MAKE_ONE, VirtualCameraSink
-from realtime.sources import SourceInfo
 from run_webcam import main
 from tests.conftest import VideoMaker
 from tests.realtime.standin import STAND_INS
@@ -204,7 +204,7 @@ def test_the_front_door_plays_a_file_into_it_beside_an_output(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name, stand_in in STAND_INS.items():
-        monkeypatch.setattr(realtime.app, name, stand_in)
+        monkeypatch.setattr(realtime.app.run, name, stand_in)
     video = make_video(frames=20)
     out = video.with_name("out.mp4")
     assert main(["--source", str(video), *flags, "--output", str(out), "--compare", "--effect", "skin"]) == 0

@@ -312,7 +312,7 @@ def test_a_pipeline_that_cannot_run_is_an_error(
     def no_model(*_: object) -> None:
         raise ModelError("the model can't be had")
 
-    monkeypatch.setattr("realtime.detection.model_path", no_model)
+    monkeypatch.setattr("realtime.faces.detector.model_path", no_model)
     assert main(["evaluate", "--data", str(face_folder), "--protocol", "pipeline"]) == 1
     assert "error: the model can't be had" in capsys.readouterr().err
 

@@ -16,8 +16,8 @@ from aiortc.mediastreams import MediaStreamTrack, VideoStreamTrack
 from av import VideoFrame
 
 from engines import Engine
-from realtime.detection import FaceDetector
 from realtime.effects import Effect
+from realtime.faces.detector import FaceDetector
 from realtime.serve.options import ServeOptions
 from realtime.serve.room import Room
 from realtime.serve.server import Server

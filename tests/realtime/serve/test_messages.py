@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from realtime.config import RunConfig
+from realtime.app.config import RunConfig
 from realtime.effects import EFFECTS, parse_effect
 from realtime.effects.background import Background
 from realtime.effects.lips import Lips

@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from engines import Engine
-from realtime.detection import FaceDetector
 from realtime.errors import RealtimeError, UsageError
+from realtime.faces.detector import FaceDetector
 from realtime.serve import peer
 from realtime.serve.options import ServeOptions
 from realtime.serve.room import Room

@@ -6,7 +6,7 @@ from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 
-from realtime.config import RunConfig
+from realtime.app.config import RunConfig
 from realtime.errors import UsageError
 from realtime.sinks import ResumableSink, check_output
 from realtime.sources import WARM_UP_FRAMES, ReplayingSource, Source, VideoSource, segment_frames

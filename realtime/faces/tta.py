@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from engines import Engine
-from realtime.alignment import Alignment
+from realtime.faces.smoothing import moved
 from realtime.frames import Image, ParsedFace, Plane
-from realtime.smoothing import moved
+from realtime.frames.geometry import Alignment
 from stn_icnn.labels import mirror_ids
 
 # Side of the crop in sides of the first look's, and whether it is mirrored; the most useful first.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from realtime.config import RunConfig
+from realtime.app.config import RunConfig
 from realtime.errors import RealtimeError, SinkError, SourceError, UsageError, tell
 from realtime.sinks import CONTAINERS, parts_folder
 

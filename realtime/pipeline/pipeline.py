@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from realtime.channel import Channel, Closed
 from realtime.errors import RealtimeError, SourceError, StageError
 from realtime.frames import Frame, RenderedFrame
+from realtime.frames.channel import Channel, Closed
+from realtime.pipeline.timing import Timing
 from realtime.sinks import Sink
 from realtime.sources import Interruptible, Source
-from realtime.timing import Timing
 
 JOIN_SECONDS = 2.0
 # How long the caller's thread sleeps at most before it looks for a stop.

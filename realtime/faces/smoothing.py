@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.alignment import Alignment
 from realtime.frames import Image, Plane
+from realtime.frames.geometry import Alignment
 
 # Weight of the past where nothing moves, a thirtieth of a second ago, unless asked otherwise.
 STRENGTH = 0.75

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.alignment import BORDER_FADE, Alignment
+from realtime.frames.geometry import BORDER_FADE, Alignment
 from stn_icnn.labels import CLASS_ID
 
 Image = npt.NDArray[np.uint8]

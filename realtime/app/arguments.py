@@ -7,11 +7,11 @@ from pathlib import Path
 
 from engines import BACKENDS
 from realtime.effects import describe_effects
-from realtime.looks import MOST
+from realtime.faces.smoothing import STRENGTH
+from realtime.faces.tta import MOST
 from realtime.masks import FORMATS
 from realtime.presets import describe_presets
 from realtime.sinks import ENCODERS
-from realtime.smoothing import STRENGTH
 
 
 def add_effects(parser: argparse.ArgumentParser) -> None:

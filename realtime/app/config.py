@@ -9,12 +9,12 @@ from pathlib import Path
 
 from realtime.effects import Effect, parse_effect
 from realtime.errors import UsageError
-from realtime.looks import MOST
+from realtime.faces.smoothing import STRENGTH
+from realtime.faces.tta import MOST
 from realtime.presets import load_preset
 from realtime.serve.options import ServeOptions, read_address
 from realtime.sinks import Encoding
 from realtime.sinks.address import check_address
-from realtime.smoothing import STRENGTH
 from realtime.sources import NOTHING_ASKED, LiveOptions
 
 # What the page's own camera, buttons and figures stand for.
@@ -56,7 +56,7 @@ class RunConfig:
         max_frames: stop after so many frames.
         detect_every: frames from one search for new faces to the next.
         smooth: how much of the past parsing is kept where nothing moves, 0 to 0.95.
-        looks: parsings that are averaged for each face, 1 to `realtime.looks.MOST`; None: all of them for
+        looks: parsings that are averaged for each face, 1 to `realtime.faces.tta.MOST`; None: all of them for
             images, 1 for everything else.
         stats_json: a file for the report.
         progress: show a bar; None: for file jobs on a terminal without a window.

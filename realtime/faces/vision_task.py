@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from realtime.frames import Image
-from realtime.quiet import native_chatter_hidden
+from realtime.native_logs import native_chatter_hidden
 
 # Read by the libraries inside mediapipe when it is imported: only errors are worth a user's line.
 os.environ.setdefault("GLOG_minloglevel", "2")

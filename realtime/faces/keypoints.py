@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from realtime.alignment import Alignment, Matrix, Points, align, transformed
+from realtime.faces.alignment import align
 from realtime.frames import Detection, Plane
+from realtime.frames.geometry import Alignment, Matrix, Points, transformed
 from stn_icnn.labels import CLASS_ID
 
 _PARTS = (("r_eye",), ("l_eye",), ("u_lip", "mouth", "l_lip"), ("nose",))

@@ -9,10 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from realtime.faces.vision_task import VisionTask
 from realtime.frames import Detection, Image
 from realtime.models import model_path
-from realtime.quiet import native_chatter_hidden
-from realtime.vision_task import VisionTask
+from realtime.native_logs import native_chatter_hidden
 
 # Side in pixels to which pictures shrink for the search for close faces; the model sees less anyway.
 CLOSE_SIDE = 256

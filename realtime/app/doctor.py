@@ -19,16 +19,17 @@ from engines import BACKENDS, EngineError, load_engine
 from engines.cache import user_folder
 from engines.engine import EngineUnavailable
 from engines.gpu import find_gpu
-from realtime.detection import FaceDetector
 from realtime.errors import RealtimeError
+from realtime.faces.detector import FaceDetector
 from realtime.frames import Frame, RenderedFrame
+from realtime.media import SourceInfo
 from realtime.models import MODELS, is_whole
-from realtime.quiet import native_chatter_hidden
+from realtime.native_logs import native_chatter_hidden
 from realtime.sinks import VideoFileSink
 from realtime.sinks.encoders import ENCODERS, usable_encoders
 from realtime.sinks.virtual import open_virtual_camera
 from realtime.sinks.window import has_display
-from realtime.sources import SourceInfo, open_source
+from realtime.sources import open_source
 from realtime.sources.cameras import find_cameras, no_camera_hint
 
 # By extra: the package that shows it is installed.

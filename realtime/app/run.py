@@ -18,25 +18,26 @@ from typing import TypeVar
 import cv2
 
 from engines import Engine, EngineError, load_engine
-from realtime.config import RunConfig
-from realtime.controls import Controls
-from realtime.detection import FaceDetector
+from realtime.app.config import RunConfig
+from realtime.app.folder import is_folder, run_folder
+from realtime.app.resume import resume_job
+from realtime.effects.controls import Controls
+from realtime.effects.rendering import Renderer
 from realtime.errors import RealtimeError, SinkError, tell
-from realtime.folder import is_folder, run_folder
+from realtime.faces.detector import FaceDetector
+from realtime.faces.tracker import FaceTracker
 from realtime.frames import Frame, ParsedFrame, RenderedFrame
 from realtime.masks import FORMATS
+from realtime.media import SourceInfo
+from realtime.native_logs import native_chatter_hidden
 from realtime.pipeline import Pipeline, Report, Stage
 from realtime.presets import save_preset
-from realtime.quiet import native_chatter_hidden
-from realtime.rendering import Renderer
-from realtime.resume import resume_job
 from realtime.serve import serve
 from realtime.sinks import ContactSheetSink, MaskSink, NullSink, ProgressSink, Sink, WindowSink, open_output
 from realtime.sinks.sink import check_writable, write_text
 from realtime.sinks.stream import StreamSink
 from realtime.sinks.virtual import VirtualCameraSink
-from realtime.sources import ReplayingSource, SourceInfo, open_source
-from realtime.tracking import FaceTracker
+from realtime.sources import ReplayingSource, open_source
 
 Opened = TypeVar("Opened", bound=Sink)
 

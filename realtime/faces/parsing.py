@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from engines import Engine
-from realtime.alignment import Alignment
 from realtime.frames import Detection, Image, ParsedFace
+from realtime.frames.geometry import Alignment
 
 # A detection below this score must also parse as a face ...
 SURE_SCORE = 0.7

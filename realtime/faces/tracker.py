@@ -14,16 +14,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engines import Engine
-from realtime.alignment import Points
-from realtime.anchors import align_to, complete, detected_anchors, find_anchors
-from realtime.cuts import CutDetector
-from realtime.detection import FaceDetector
+from realtime.faces.cuts import CutDetector
+from realtime.faces.detector import FaceDetector
+from realtime.faces.keypoints import align_to, complete, detected_anchors, find_anchors
+from realtime.faces.parsing import GLASSES_SHARE, NOSE_SHARE, SURE_SCORE, parse_crops, share_of
+from realtime.faces.smoothing import STRENGTH, CropSmoother, ParsingSmoother, distance
+from realtime.faces.tracks import Track, appearance, associate, lies_on, same_place, unlikeness
+from realtime.faces.tta import look_again
+from realtime.faces.views import further_views
 from realtime.frames import Detection, Frame, Image, ParsedFace, ParsedFrame, Plane
-from realtime.looks import look_again
-from realtime.parsing import GLASSES_SHARE, NOSE_SHARE, SURE_SCORE, parse_crops, share_of
-from realtime.smoothing import STRENGTH, CropSmoother, ParsingSmoother, distance
-from realtime.tracks import Track, appearance, associate, lies_on, same_place, unlikeness
-from realtime.views import further_views
+from realtime.frames.geometry import Points
 
 # A face that lies this far, in sides, from where its crop was laid is cut out and parsed once more.
 AGAIN = 0.12
@@ -90,7 +90,7 @@ class FaceTracker:
         smoothing: see `ParsingSmoother.strength`.
         thorough: do in each frame what a video's frames share: search every view of it, and cut each face
             out once more where its own parsing says. For single images.
-        looks: parsings that are averaged for each face of each frame, see `realtime.looks`.
+        looks: parsings that are averaged for each face of each frame, see `realtime.faces.tta`.
     """
 
     def __init__(

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
-from realtime.alignment import Alignment, Points
-from realtime.anchors import align_to, complete, detected_anchors, similarity
+from realtime.faces.keypoints import align_to, complete, detected_anchors, similarity
+from realtime.faces.parsing import SURE_SCORE
+from realtime.faces.smoothing import CropSmoother, ParsingSmoother, distance
 from realtime.frames import Detection, Image, Plane
-from realtime.parsing import SURE_SCORE
-from realtime.smoothing import CropSmoother, ParsingSmoother, distance
+from realtime.frames.geometry import Alignment, Points
 
 # A detection farther from a face than this, in sides of its crop, is another face ...
 _NEAR = 0.22
@@ -39,7 +39,7 @@ class Track:
     Attributes:
         track_id: its identity, from 1.
         detection: how the detector saw it last.
-        anchors: (4, 2) as in `realtime.anchors`, pixels, at time `seen`.
+        anchors: (4, 2) as in `realtime.faces.keypoints`, pixels, at time `seen`.
         seen: time of the frame that it was last seen in, seconds.
         parsing: averages its probabilities.
         crop: steadies its crop.
