@@ -10,7 +10,7 @@ from realtime.app.arguments import add_effects, add_engine, add_files
 from realtime.app.config import RunConfig, split_output
 from realtime.app.doctor import run_doctor
 from realtime.app.run import run
-from realtime.errors import UsageError, tell
+from realtime.errors import UsageError, report_error
 from realtime.serve.options import DEFAULT_ADDRESS
 from realtime.sources.cameras import tell_cameras
 
@@ -94,7 +94,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         config = RunConfig(**values)
     except UsageError as error:
-        return tell(error)
+        return report_error(error)
     return run(config)
 
 

@@ -17,7 +17,7 @@ from benchmarks.statistics import interleave
 from engines import Engine, EngineUnavailable, load_engine
 from engines.loader import available_cores
 from realtime.errors import RealtimeError, UsageError
-from realtime.faces.tta import MOST
+from realtime.faces.tta import MAX_TTA
 from stn_icnn.checkpoint import SHIPPED
 
 if TYPE_CHECKING:
@@ -115,13 +115,13 @@ def _through_the_pipeline(args: argparse.Namespace) -> list[Row]:
 
     rows = []
     for path in args.weights:
-        for precision, looks in product(PRECISIONS, (1, MOST)):
+        for precision, tta in product(PRECISIONS, (1, MAX_TTA)):
             try:
-                found = evaluate_pipeline(path, args.data, args.split, precision, looks)
+                found = evaluate_pipeline(path, args.data, args.split, precision, tta)
             except (DataError, EvaluationError) as error:
                 raise RealtimeError(f"{args.data}: {error}") from None
             figures = _told(found) | {"faces": found["faces"], "found": found["found"]}
-            name = f"{path.stem} {precision}" + (f", {looks} looks" if looks > 1 else "")
+            name = f"{path.stem} {precision}" + (f", TTA of {tta}" if tta > 1 else "")
             rows.append(Row("raw photos, through the detector", name, figures=figures))
     return rows
 

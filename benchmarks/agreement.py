@@ -14,7 +14,7 @@ import numpy.typing as npt
 from benchmarks.landmarker import RINGS, Landmarker
 from benchmarks.report import Figure, Row
 from realtime.errors import RealtimeError
-from realtime.faces.tta import MOST
+from realtime.faces.tta import MAX_TTA
 from realtime.frames import Image
 from realtime.parser import FaceParser
 from stn_icnn.labels import CLASS_ID
@@ -45,8 +45,8 @@ def agreement(data: Path, model: Path | None, most: int | None, threads: int, no
     paths = paths[:: max(1, len(paths) // (most or len(paths)))][:most]
     rows = []
     # As in a video, which is what is timed beside it, and as images are parsed.
-    for name, looks in (("ours", 1), (f"ours, {MOST} looks", MOST)):
-        with FaceParser(max_faces=4, threads=threads, looks=looks) as parser:
+    for name, tta in (("ours", 1), (f"ours, TTA of {MAX_TTA}", MAX_TTA)):
+        with FaceParser(max_faces=4, threads=threads, tta=tta) as parser:
             rows.append(_row(name, _scores(paths, data, partial(_ours, parser))))
     try:
         with closing(Landmarker(model, video=False)) as landmarker:

@@ -26,7 +26,7 @@ from benchmarks.machine import describe_machine, load, machine_lines
 from benchmarks.plots import require_plots, write_plots
 from benchmarks.report import Result, read_json, table, write_csv, write_json
 from engines import EngineError
-from realtime.errors import RealtimeError, UsageError, tell
+from realtime.errors import RealtimeError, UsageError, report_error
 from realtime.sinks.sink import check_writable
 from stn_icnn.checkpoint import CheckpointError
 
@@ -154,7 +154,7 @@ def main(argv: list[str]) -> int:
             return _compare(args)
         _measure(args)
     except UsageError as error:
-        return tell(error)
+        return report_error(error)
     except (RealtimeError, EngineError, CheckpointError, ImportError) as error:
-        return tell(error)
+        return report_error(error)
     return 0

@@ -73,8 +73,8 @@ def effect_costs(rounds: int) -> dict[str, Measured]:
 def face_of_400_pixels() -> tuple[Image, list[ParsedFace]]:
     """Return the demo's portrait as a 1280x720 frame with one face of 400 pixels, and that face."""
     portrait = demo_portrait()
-    # One look, as in a video, which is where their time counts.
-    with FaceParser(max_faces=1, looks=1) as parser:
+    # Parsed once, as in a video, which is where their time counts.
+    with FaceParser(max_faces=1, tta=1) as parser:
         box = parser.parse(portrait)[0].box
         scale = FACE_HEIGHT / (box[3] - box[1])
         middle = ((box[0] + box[2]) / 2.0, (box[1] + box[3]) / 2.0)

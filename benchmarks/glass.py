@@ -31,7 +31,7 @@ from realtime.errors import SinkError
 from realtime.faces.detector import FaceDetector
 from realtime.faces.tracker import FaceTracker
 from realtime.frames import Frame, Image, RenderedFrame
-from realtime.native_logs import native_chatter_hidden
+from realtime.native_logs import hide_native_logs
 from realtime.pipeline import Pipeline, Stage
 from realtime.sinks import WindowSink
 
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> Result:
         kind = undo.enter_context(display(args.virtual))
         engine, line = load_engine(threads=threads, max_batch=1)
         undo.callback(engine.close)
-        undo.enter_context(native_chatter_hidden())
+        undo.enter_context(hide_native_logs())
         images, size = portraits(1, SIZES[args.size]), args.size
         plain, whole = [], []
         for _ in range(args.rounds):
@@ -82,8 +82,8 @@ def run(args: argparse.Namespace) -> Result:
         )
     notes = [
         line,
-        "a latency ends when the watcher has read the frame's number off the screen; it looks every "
-        "look_ms, so a latency is up to that much too long, half of it on the average",
+        "a latency ends when the watcher has read the frame's number off the screen; it polls every "
+        "poll_ms, so a latency is up to that much too long, half of it on the average",
     ]
     return Result("glass", {"threads": threads, "rounds": args.rounds, "seconds": args.seconds}, rows, notes)
 
@@ -96,13 +96,13 @@ class Glass:
         latencies: capture to seen, seconds, of each frame that was seen after the warm-up.
         to_sink: capture to the sink's return, median, seconds.
         shown: share of the captured frames that were seen.
-        look: the watcher's median interval, seconds.
+        poll: the watcher's median interval, seconds.
     """
 
     latencies: Sequence[float]
     to_sink: float
     shown: float
-    look: float
+    poll: float
 
 
 class MarkedCamera(SteadyCamera):
@@ -189,7 +189,7 @@ def _xvfb() -> Iterator[str]:
 
 
 class Watcher:
-    """The process that looks at the screen; a context manager."""
+    """The process that polls at the screen; a context manager."""
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", "benchmarks.screen", os.environ["DISPLAY"]]
@@ -217,7 +217,7 @@ class Watcher:
             self.found.set()
 
     def finish(self) -> dict[str, Any]:
-        """End the watching; return "seen" and "looks", see `benchmarks.screen`."""
+        """End the watching; return "seen" and "polls", see `benchmarks.screen`."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._reader.join(WATCHER_SECONDS)
@@ -254,7 +254,7 @@ def _attempt(stages: Sequence[Stage], images: Sequence[Image], seconds: float) -
     if not latencies:
         return None
     to_sink = float(np.median(report.timing.latency))
-    return Glass(latencies, to_sink, len(latencies) / len(timed), float(np.median(np.diff(found["looks"]))))
+    return Glass(latencies, to_sink, len(latencies) / len(timed), float(np.median(np.diff(found["polls"]))))
 
 
 def _stages(detector: FaceDetector, engine: Engine) -> list[Stage]:
@@ -273,5 +273,5 @@ def _figures(runs: Sequence[Glass]) -> dict[str, Figure]:
     return {
         "to_sink_ms": round(middle(lambda run: run.to_sink) * 1e3, 1),
         "seen_share": round(middle(lambda run: run.shown), 3),
-        "look_ms": round(middle(lambda run: run.look) * 1e3, 1),
+        "poll_ms": round(middle(lambda run: run.poll) * 1e3, 1),
     }

@@ -25,7 +25,7 @@ from realtime.effects.rendering import Renderer
 from realtime.faces.detector import FaceDetector
 from realtime.faces.tracker import FaceTracker
 from realtime.frames import Frame, Image, RenderedFrame
-from realtime.native_logs import native_chatter_hidden
+from realtime.native_logs import hide_native_logs
 from realtime.pipeline import Pipeline, Report, Stage
 from realtime.sinks import NullSink, Sink, open_output
 from realtime.sources import Source, open_source
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> Result:
     threads = args.threads or available_cores()
     rows: list[Row] = []
     traces: dict[str, dict[str, float]] = {}
-    with ExitStack() as undo, native_chatter_hidden():
+    with ExitStack() as undo, hide_native_logs():
         engine, line = load_engine(threads=threads, max_batch=max(args.faces))
         undo.callback(engine.close)
         folder = Path(undo.enter_context(tempfile.TemporaryDirectory()))

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from benchmarks.marker import find_marker, read_marker
 
-# How often a second it looks: more would take time from what is measured.
+# How often a second it polls: more would take time from what is measured.
 RATE = 120
 SEARCH_RATE = 20
 
@@ -35,11 +35,11 @@ def main() -> int:
     display = sys.argv[1]
     try:
         place = _search(display, ended)
-        seen, looks = ({}, []) if place is None else _watch(display, place, ended)
+        seen, polls = ({}, []) if place is None else _watch(display, place, ended)
     except (av.FFmpegError, OSError) as error:
         print(f"the screen {display} cannot be seen: {error}", file=sys.stderr)
         return 1
-    print(json.dumps({"seen": seen, "looks": looks}), flush=True)
+    print(json.dumps({"seen": seen, "polls": polls}), flush=True)
     return 0
 
 
@@ -62,14 +62,14 @@ def _watch(
     # Even sides, as some formats want.
     region = {"grab_x": str(x), "grab_y": str(y), "video_size": f"{width}x{height}"}
     seen: dict[int, float] = {}
-    looks = []
+    polls = []
     for strip in _grab(display, RATE, region, ended.is_set):
         now = time.monotonic()
-        looks.append(now)
+        polls.append(now)
         number = read_marker(strip, (0, 0, width, height))
         if number is not None:
             seen.setdefault(number, now)
-    return seen, looks
+    return seen, polls
 
 
 def _grab(

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from engines import EngineError
-from realtime.errors import RealtimeError, UsageError, tell
+from realtime.errors import RealtimeError, UsageError, report_error
 from realtime.models import model_paths
-from realtime.native_logs import native_chatter_hidden
+from realtime.native_logs import hide_native_logs
 from realtime.sinks.image import IMAGE_SUFFIXES, save_image
 from realtime.sinks.sink import check_writable, one_of
 
@@ -27,6 +27,9 @@ def _parser() -> argparse.ArgumentParser:
     sheet.add_argument(
         "--out", type=Path, default=Path("effects.png"), metavar="FILE", help="default: effects.png"
     )
+    sheet.add_argument(
+        "--steps", action="store_true", help="three pictures alone: before, its parts, painted"
+    )
     return parser
 
 
@@ -35,23 +38,23 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         if args.command == "gallery":
-            _write_gallery(args.out)
+            _write_gallery(args.out, args.steps)
         else:
             print(*model_paths(), sep="\n")
     except (RealtimeError, EngineError) as error:
-        return tell(error)
+        return report_error(error)
     return 0
 
 
-def _write_gallery(path: Path) -> None:
+def _write_gallery(path: Path, steps: bool) -> None:
     # Here, so that set-up imports nothing that it has no use for.
     from realtime.app.gallery import gallery
 
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         raise UsageError(f"{path}: the gallery is an image: one of {one_of(IMAGE_SUFFIXES)}")
     check_writable(path)
-    with native_chatter_hidden():
-        image = gallery()
+    with hide_native_logs():
+        image = gallery(steps)
     save_image(path, image)
     print(f"wrote {path}")
 

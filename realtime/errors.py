@@ -38,8 +38,8 @@ class StageError(RealtimeError):
         self.stage, self.index = stage, index
 
 
-def tell(error: Exception) -> int:
-    """Tell an error in one line on the terminal; return the exit code of the command line."""
+def report_error(error: Exception) -> int:
+    """Report an error in one line on the terminal; return the exit code of the command line."""
     print(f"error: {error}", file=sys.stderr)
     return error.exit_code if isinstance(error, RealtimeError) else 1
 

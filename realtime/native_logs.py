@@ -13,7 +13,7 @@ LOUD = "STN_ICNN_NATIVE_LOGS"
 
 
 @contextlib.contextmanager
-def native_chatter_hidden() -> Iterator[None]:
+def hide_native_logs() -> Iterator[None]:
     """Send what native code writes to file descriptor 2 nowhere; Python's sys.stderr still works."""
     if os.environ.get(LOUD):
         yield

@@ -14,7 +14,7 @@ import numpy as np
 from engines import load_engine
 from realtime.faces.detector import FaceDetector
 from realtime.faces.tracker import FaceTracker
-from realtime.faces.tta import MOST
+from realtime.faces.tta import MAX_TTA
 from realtime.frames import Frame, Image, ParsedFace
 
 
@@ -32,10 +32,10 @@ class FaceParser:
         threads: CPU threads of the engine; None for one a core.
         precision: "auto", "fp32", "fp16" or "int8".
         require_gpu: refuse to run on the CPU.
-        looks: parsings that are averaged for each face, 1 to 6: more are better and take longer.
+        tta: parsings that are averaged for each face, 1 to 6: more are better and take longer.
 
     Raises:
-        ValueError: if `looks` is something else.
+        ValueError: if `tta` is something else.
         EngineError: if the engine can't be loaded.
         ModelError: if the face detector's model can't be had.
     """
@@ -49,10 +49,10 @@ class FaceParser:
         threads: int | None = None,
         precision: str = "auto",
         require_gpu: bool = False,
-        looks: int = MOST,
+        tta: int = MAX_TTA,
     ) -> None:
-        if not 1 <= looks <= MOST:
-            raise ValueError(f"looks is {looks}, must be from 1 to {MOST}")
+        if not 1 <= tta <= MAX_TTA:
+            raise ValueError(f"tta is {tta}, must be from 1 to {MAX_TTA}")
         path = None if weights is None else Path(weights)
         self._engine, self.description = load_engine(
             backend, path, threads, precision, require_gpu, max_faces
@@ -61,9 +61,7 @@ class FaceParser:
         self._closed = False
         try:
             self._detector = FaceDetector(min_score, max_faces)
-            self._tracker = FaceTracker(
-                self._detector, self._engine, smoothing=0.0, thorough=True, looks=looks
-            )
+            self._tracker = FaceTracker(self._detector, self._engine, smoothing=0.0, thorough=True, tta=tta)
         except BaseException:
             self._engine.close()
             raise

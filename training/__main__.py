@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         help="with --protocol pipeline: of the engine (default auto)",
     )
     check.add_argument(
-        "--looks",
+        "--tta",
         type=int,
         choices=range(1, 7),
         default=6,
@@ -175,9 +175,9 @@ def _evaluate(args: argparse.Namespace) -> None:
         faces = load_faces(args.data, args.split, 512)
         result = evaluate_network(network, faces, args.device, args.stages)
     elif (args.data / "points").is_dir():
-        result = evaluate_points(args.weights, args.data, args.precision, args.points_offset, args.looks)
+        result = evaluate_points(args.weights, args.data, args.precision, args.points_offset, args.tta)
     else:
-        result = evaluate_pipeline(args.weights, args.data, args.split, args.precision, args.looks)
+        result = evaluate_pipeline(args.weights, args.data, args.split, args.precision, args.tta)
     result |= {"protocol": args.protocol, "parameters": parameters, "macs": count_macs(network)}
     for name, value in result.get("classes", {}).items():
         print(f"{name:12s} {value:.4f}")

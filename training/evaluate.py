@@ -72,7 +72,7 @@ def count_macs(network: STNiCNN) -> int:
 
 
 def evaluate_pipeline(
-    weights: Path, root: Path, split: str, precision: str = "auto", looks: int = 6
+    weights: Path, root: Path, split: str, precision: str = "auto", tta: int = 6
 ) -> dict[str, Any]:
     """Score `realtime.FaceParser` on raw photos (protocol "pipeline"): detection and alignment count too.
 
@@ -83,7 +83,7 @@ def evaluate_pipeline(
         root: folder of labelled faces.
         split: see `training.data.read_split`.
         precision: of the engine, see `engines.load_engine`.
-        looks: at each face, see `FaceParser`.
+        tta: at each face, see `FaceParser`.
 
     Returns:
         `training.metrics.scores`, with "faces" and the number "found".
@@ -94,7 +94,7 @@ def evaluate_pipeline(
     """
     matrix, edges = np.zeros((19, 19), np.int64), BoundaryTally()
     names, found = read_split(root, split), 0
-    with _parser(weights, precision, looks) as parser:
+    with _parser(weights, precision, tta) as parser:
         for name in tqdm(names, desc=f"{root.name}/{split}", leave=False):
             image, label = read_pair(root, name)
             faces = parser.parse(image)
@@ -106,7 +106,7 @@ def evaluate_pipeline(
 
 
 def evaluate_points(
-    weights: Path, root: Path, precision: str = "auto", offset: float = 0.0, looks: int = 6
+    weights: Path, root: Path, precision: str = "auto", offset: float = 0.0, tta: int = 6
 ) -> dict[str, Any]:
     """Score `realtime.FaceParser` on in-the-wild faces that have 68 points instead of labels.
 
@@ -118,7 +118,7 @@ def evaluate_points(
         root: holds images/NAME.jpg and points/NAME.txt.
         precision: of the engine, see `engines.load_engine`.
         offset: in pixels, added to the points' x and y; -1 where they count pixels from 1.
-        looks: at each face, see `FaceParser`.
+        tta: at each face, see `FaceParser`.
 
     Returns:
         "faces", "found" (counts), and the means over all faces of the intersection over union of
@@ -133,7 +133,7 @@ def evaluate_points(
     if not paths:
         raise DataError(f"{root / 'points'}: no NAME.txt there")
     rows = []
-    with _parser(weights, precision, looks) as parser:
+    with _parser(weights, precision, tta) as parser:
         for path in tqdm(paths, desc=root.name, leave=False):
             image = read_image(root / "images" / f"{path.stem}.jpg")
             points = read_points(path) + offset
@@ -180,12 +180,12 @@ def overlaps(
     return iou(lips, between), iou([*lips, mouth], outlines["lips"]), sum(eyes) / 2.0
 
 
-def _parser(weights: Path, precision: str, looks: int) -> FaceParser:
+def _parser(weights: Path, precision: str, tta: int) -> FaceParser:
     # Here, so that training itself does without all that the pipeline needs.
     from realtime import EngineError, FaceParser, RealtimeError
 
     try:
-        return FaceParser(weights=weights, precision=precision, looks=looks)
+        return FaceParser(weights=weights, precision=precision, tta=tta)
     except (EngineError, RealtimeError) as error:
         raise EvaluationError(str(error)) from None
 

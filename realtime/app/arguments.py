@@ -8,7 +8,7 @@ from pathlib import Path
 from engines import BACKENDS
 from realtime.effects import describe_effects
 from realtime.faces.smoothing import STRENGTH
-from realtime.faces.tta import MOST
+from realtime.faces.tta import MAX_TTA
 from realtime.masks import FORMATS
 from realtime.presets import describe_presets
 from realtime.sinks import ENCODERS
@@ -74,8 +74,9 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         help=f"steadiness, 0 (none) to 0.95 ({STRENGTH})",
     )
     add(
-        "--looks",
+        "--tta",
         type=int,
         metavar="N",
-        help=f"parsings averaged for each face, 1 to {MOST}: better and slower (default: 1, images {MOST})",
+        help=f"test-time augmentation: parsings averaged for each face, 1 to {MAX_TTA}, better and slower "
+        f"(default: 1, images {MAX_TTA})",
     )

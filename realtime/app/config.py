@@ -10,7 +10,7 @@ from pathlib import Path
 from realtime.effects import Effect, parse_effect
 from realtime.errors import UsageError
 from realtime.faces.smoothing import STRENGTH
-from realtime.faces.tta import MOST
+from realtime.faces.tta import MAX_TTA
 from realtime.presets import load_preset
 from realtime.serve.options import ServeOptions, read_address
 from realtime.sinks import Encoding
@@ -56,8 +56,8 @@ class RunConfig:
         max_frames: stop after so many frames.
         detect_every: frames from one search for new faces to the next.
         smooth: how much of the past parsing is kept where nothing moves, 0 to 0.95.
-        looks: parsings that are averaged for each face, 1 to `realtime.faces.tta.MOST`; None: all of them for
-            images, 1 for everything else.
+        tta: parsings that are averaged for each face (test-time augmentation), 1 to
+            `realtime.faces.tta.MAX_TTA`; None: all of them for images, 1 for everything else.
         stats_json: a file for the report.
         progress: show a bar; None: for file jobs on a terminal without a window.
         resume: write segments, and go on with those of an interrupted run.
@@ -90,7 +90,7 @@ class RunConfig:
     max_frames: int | None = None
     detect_every: int = 5
     smooth: float = STRENGTH
-    looks: int | None = None
+    tta: int | None = None
     stats_json: Path | None = None
     camera_size: str | None = None
     camera_fps: float | None = None
@@ -114,8 +114,8 @@ class RunConfig:
                 raise UsageError(f"--{name.replace('_', '-')} {value}: at least 1")
         if not 0.0 <= self.smooth <= 0.95:
             raise UsageError(f"--smooth {self.smooth:g}: from 0 (none) to 0.95")
-        if self.looks is not None and not 1 <= self.looks <= MOST:
-            raise UsageError(f"--looks {self.looks}: from 1 to {MOST}")
+        if self.tta is not None and not 1 <= self.tta <= MAX_TTA:
+            raise UsageError(f"--tta {self.tta}: from 1 to {MAX_TTA}")
         same = self.output is not None and self.contact_sheet is not None
         if same and self.output == self.contact_sheet:
             raise UsageError(f"{self.output}: --output and --contact-sheet are the same file")
@@ -148,9 +148,9 @@ class RunConfig:
             return self.progress
         return terminal and not live and not self.shows_window
 
-    def looks_at(self, still: bool) -> int:
-        """Return how many looks are averaged, given whether the source is an image."""
-        return self.looks or (MOST if still else 1)
+    def tta_for(self, still: bool) -> int:
+        """Return how many parsings are averaged, given whether the source is an image."""
+        return self.tta or (MAX_TTA if still else 1)
 
     def _live(self) -> LiveOptions:
         size = None

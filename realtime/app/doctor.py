@@ -24,7 +24,7 @@ from realtime.faces.detector import FaceDetector
 from realtime.frames import Frame, RenderedFrame
 from realtime.media import SourceInfo
 from realtime.models import MODELS, is_whole
-from realtime.native_logs import native_chatter_hidden
+from realtime.native_logs import hide_native_logs
 from realtime.sinks import VideoFileSink
 from realtime.sinks.encoders import ENCODERS, usable_encoders
 from realtime.sinks.virtual import open_virtual_camera
@@ -73,7 +73,7 @@ def run_doctor() -> int:
     """Print every finding as it is made; return 0 if the main job can run, else 1."""
     healthy = True
     for check in (_python, _cache, _models, _engines, _gpu, _codecs, _cameras, _display, _virtual, _extras):
-        with native_chatter_hidden():
+        with hide_native_logs():
             findings = list(check())
         for finding in findings:
             print(finding.line(), flush=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from realtime.app.config import RunConfig
-from realtime.errors import RealtimeError, SinkError, SourceError, UsageError, tell
+from realtime.errors import RealtimeError, SinkError, SourceError, UsageError, report_error
 from realtime.sinks import CONTAINERS, parts_folder
 
 # What counts as a video in a folder; the rest is passed over.
@@ -50,7 +50,7 @@ def run_folder(config: RunConfig, run_one: RunOne) -> int:
                 break
             done += 1
         except RealtimeError as error:
-            tell(error)
+            report_error(error)
             failed += 1
     left = len(jobs) - done - failed
     if not left and not failed:

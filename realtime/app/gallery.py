@@ -30,8 +30,20 @@ WINDOW, ZOOM = (112, 0, 332, 220), 2
 COLUMNS, TILE, CAPTION = 5, 300, 30
 
 
-def gallery() -> Image:
+PAINTED = ("lips:color=#b3123f", "hair:color=#6a2c70", "skin", "eyeshadow")
+STEPS: tuple[tuple[str, list[str]], ...] = (
+    ("before", []),
+    ("parts", ["overlay:strength=0.8,legend=no"]),
+    ("painted", [*PAINTED]),
+)
+"""What the three pictures of `--steps` are captioned and painted with."""
+
+
+def gallery(steps: bool = False) -> Image:
     """Return the contact sheet, (H, W, 3) uint8 RGB.
+
+    Args:
+        steps: three pictures alone: before, its parts, painted.
 
     Raises:
         SourceError: if the portrait is not installed.
@@ -41,7 +53,10 @@ def gallery() -> Image:
     portrait = np.asarray(cv2.resize(demo_portrait(), size, interpolation=cv2.INTER_CUBIC), np.uint8)
     with FaceParser(max_faces=1) as parser:
         faces = parser.parse(portrait)
-    tiles = [_tile(caption, effects, portrait, faces) for caption, effects in _wanted()]
+    wanted = STEPS if steps else _wanted()
+    tiles = [_tile(caption, effects, portrait, faces) for caption, effects in wanted]
+    if steps:
+        return np.hstack(tiles)
     blank = np.zeros_like(tiles[0])
     tiles += [blank] * (math.ceil(len(tiles) / COLUMNS) * COLUMNS - len(tiles))
     return np.vstack([np.hstack(tiles[i : i + COLUMNS]) for i in range(0, len(tiles), COLUMNS)])

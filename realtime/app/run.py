@@ -23,13 +23,13 @@ from realtime.app.folder import is_folder, run_folder
 from realtime.app.resume import resume_job
 from realtime.effects.controls import Controls
 from realtime.effects.rendering import Renderer
-from realtime.errors import RealtimeError, SinkError, tell
+from realtime.errors import RealtimeError, SinkError, report_error
 from realtime.faces.detector import FaceDetector
 from realtime.faces.tracker import FaceTracker
 from realtime.frames import Frame, ParsedFrame, RenderedFrame
 from realtime.masks import FORMATS
 from realtime.media import SourceInfo
-from realtime.native_logs import native_chatter_hidden
+from realtime.native_logs import hide_native_logs
 from realtime.pipeline import Pipeline, Report, Stage
 from realtime.presets import save_preset
 from realtime.serve import serve
@@ -49,7 +49,7 @@ def run(config: RunConfig) -> int:
     # The stages are threads already; OpenCV's own would fight them and the engine for the cores.
     cv2.setNumThreads(1)
     try:
-        with native_chatter_hidden(), _leaving_at_once(), contextlib.ExitStack() as undo:
+        with hide_native_logs(), _leaving_at_once(), contextlib.ExitStack() as undo:
             engine = LazyEngine(config, undo)
             if config.serving is not None:
                 serve(config.serving, config, engine.get)
@@ -58,7 +58,7 @@ def run(config: RunConfig) -> int:
                 return run_folder(config, lambda job: _run_of_many(job, engine))
             report = run_job(config, engine)
     except (RealtimeError, EngineError) as error:
-        return tell(error)
+        return report_error(error)
     _tell(config, report)
     return 0
 
@@ -145,7 +145,7 @@ def run_job(config: RunConfig, engines: LazyEngine, keep_journal: bool = False) 
 
         still = source.info.still
         tracker = FaceTracker(
-            detector, engine, config.detect_every, config.smooth, still, config.looks_at(still)
+            detector, engine, config.detect_every, config.smooth, still, config.tta_for(still)
         )
 
         def parse(frame: Frame) -> ParsedFrame:

@@ -19,7 +19,7 @@ from realtime.batch.inputs import Task, find_files, make_tasks
 from realtime.batch.processes import ProcessCrew
 from realtime.batch.record import Record, Row, write_report
 from realtime.batch.worker import Outcome, Worker
-from realtime.errors import RealtimeError, UsageError, tell
+from realtime.errors import RealtimeError, UsageError, report_error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -146,7 +146,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return Batch(options, _config(options)).run()
     except RealtimeError as error:
-        return tell(error)
+        return report_error(error)
 
 
 if __name__ == "__main__":

@@ -82,12 +82,12 @@ class RayCrew:
             return None
         number, kind = self._refs.pop(found[0])
         try:
-            told = self._ray.get(found[0])
+            outcome = self._ray.get(found[0])
         except self._ray.exceptions.RayError as error:
             return self._lost(number, type(error).__name__)
         if kind == "done":
-            return Event(number, kind, outcome=told)
-        good, text = told
+            return Event(number, kind, outcome=outcome)
+        good, text = outcome
         return Event(number, "ready" if good else "unfit", text)
 
     def _lost(self, number: int, how: str) -> Event:

@@ -60,7 +60,7 @@ class Foreman:
     Args:
         crew: closed by `run`.
         attempts: so often a task is tried where its failure may not be its own.
-        told: called with each task that is done or has failed.
+        on_outcome: called with each task that is done or has failed.
         line: called with what engine runs, once for each, and with what is lost.
         stopped: asked often; when it says so the run ends.
     """
@@ -69,11 +69,11 @@ class Foreman:
         self,
         crew: Crew,
         attempts: int,
-        told: Callable[[Task, Outcome], None],
+        on_outcome: Callable[[Task, Outcome], None],
         line: Callable[[str], None],
         stopped: Callable[[], bool],
     ) -> None:
-        self._crew, self._attempts, self._told, self._line = crew, attempts, told, line
+        self._crew, self._attempts, self._on_outcome, self._line = crew, attempts, on_outcome, line
         self._stopped = stopped
         self._waiting: deque[tuple[Task, int]] = deque()
         self._busy: dict[int, tuple[Task, int]] = {}
@@ -146,7 +146,7 @@ class Foreman:
             return
         if outcome.error and attempt > 1:
             outcome = replace(outcome, error=f"{outcome.error} (tried {attempt} times)")
-        self._told(task, outcome)
+        self._on_outcome(task, outcome)
 
 
 def _tidy(task: Task) -> None:

@@ -73,14 +73,14 @@ class ProcessCrew:
     def _next(self, number: int) -> Event:
         hand = self._hands[number]
         try:
-            kind, told = hand.connection.recv()
+            kind, outcome = hand.connection.recv()
         except (EOFError, OSError):
             self._let_go(number)
             self._start()
             return Event(number, "lost", f"exit code {hand.process.exitcode}")
-        if isinstance(told, Outcome):
-            return Event(number, kind, outcome=told)
-        return Event(number, kind, told)
+        if isinstance(outcome, Outcome):
+            return Event(number, kind, outcome=outcome)
+        return Event(number, kind, outcome)
 
     def _let_go(self, number: int) -> None:
         hand = self._hands.pop(number)

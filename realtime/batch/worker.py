@@ -18,7 +18,7 @@ from engines import EngineError
 from realtime.app.config import RunConfig
 from realtime.app.run import LazyEngine, run_job
 from realtime.errors import RealtimeError, SinkError, SourceError, UsageError
-from realtime.native_logs import native_chatter_hidden
+from realtime.native_logs import hide_native_logs
 from realtime.pipeline import Report
 
 # Of a job's warnings, which a damaged file may give without end.
@@ -63,7 +63,7 @@ class Worker:
         cv2.setNumThreads(1)
         os.chdir(folder)
         self._undo = contextlib.ExitStack()
-        self._undo.enter_context(native_chatter_hidden())
+        self._undo.enter_context(hide_native_logs())
         self._engine = LazyEngine(config, self._undo, announce=False)
         self._engine.get()
         self.line = self._engine.line

@@ -12,7 +12,7 @@ import numpy as np
 from realtime.faces.vision_task import VisionTask
 from realtime.frames import Detection, Image
 from realtime.models import model_path
-from realtime.native_logs import native_chatter_hidden
+from realtime.native_logs import hide_native_logs
 
 # Side in pixels to which pictures shrink for the search for close faces; the model sees less anyway.
 CLOSE_SIDE = 256
@@ -40,7 +40,7 @@ class FaceDetector(VisionTask):
         self._lock = threading.Lock()
         self.max_faces = max_faces
         # The first picture brings warnings of its own.
-        with native_chatter_hidden():
+        with hide_native_logs():
             self.detect(np.zeros((64, 64, 3), np.uint8))
 
     def detect(self, image: Image) -> tuple[Detection, ...]:

@@ -1,4 +1,4 @@
-"""Anchors: where eyes, mouth and nose of a parsed face lie; they say where its next crop goes."""
+"""Keypoints: where eyes, mouth and nose of a parsed face lie; they say where its next crop goes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LEAST = (4e-4, 4e-4, 1e-3, 2e-3)
 _REACH = 0.12
 
 
-def find_anchors(
+def find_keypoints(
     probabilities: Plane, classes: Sequence[int], alignment: Alignment, expected: Points
 ) -> Points:
     """Return the centres of right eye, left eye, mouth and nose, by the parsing.
@@ -54,29 +54,29 @@ def find_anchors(
     return transformed(found, alignment.to_image(side))
 
 
-def detected_anchors(detection: Detection) -> Points:
-    """Return a detection's anchors (4, 2); the nose, which it has not, is NaN."""
+def detected_keypoints(detection: Detection) -> Points:
+    """Return a detection's keypoints (4, 2); the nose, which it has not, is NaN."""
     eyes_and_mouth = (detection.right_eye, detection.left_eye, detection.mouth)
     return np.array([*eyes_and_mouth, (np.nan, np.nan)], np.float64)
 
 
-def complete(anchors: Points, before: Points) -> Points:
-    """Fill in anchors that aren't seen: they are thought to have moved with those that are.
+def complete_keypoints(keypoints: Points, before: Points) -> Points:
+    """Fill in keypoints that aren't seen: they are thought to have moved with those that are.
 
     Args:
-        anchors: (4, 2), NaN where not seen.
+        keypoints: (4, 2), NaN where not seen.
         before: (4, 2) of the frame before; its nose may be NaN.
 
     Returns:
         (4, 2); what neither knows stays NaN.
     """
-    seen = ~np.isnan(anchors[:, 0])
+    seen = ~np.isnan(keypoints[:, 0])
     common = seen & ~np.isnan(before[:, 0])
-    filled = anchors.copy()
+    filled = keypoints.copy()
     missing = ~seen
     if not missing.any():
         return filled
-    filled[missing] = transformed(before[missing], similarity(before[common], anchors[common]))
+    filled[missing] = transformed(before[missing], similarity(before[common], keypoints[common]))
     return filled
 
 
@@ -98,7 +98,7 @@ def similarity(before: Points, after: Points) -> Matrix:
     return np.column_stack([turn, new - turn @ old])
 
 
-def align_to(anchors: Points) -> Alignment:
-    """Return the face crop of anchors whose eyes and mouth are known."""
-    right_eye, left_eye, mouth = ((float(x), float(y)) for x, y in anchors[:3])
+def align_keypoints(keypoints: Points) -> Alignment:
+    """Return the face crop of keypoints whose eyes and mouth are known."""
+    right_eye, left_eye, mouth = ((float(x), float(y)) for x, y in keypoints[:3])
     return align(right_eye, left_eye, mouth)

@@ -1,35 +1,38 @@
-"""What is known of one face over time, and which detection is which face."""
+"""The state of a track, and association: which detection belongs to which track."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
-from realtime.faces.keypoints import align_to, complete, detected_anchors, similarity
+from realtime.faces.keypoints import align_keypoints, complete_keypoints, detected_keypoints, similarity
 from realtime.faces.parsing import SURE_SCORE
 from realtime.faces.smoothing import CropSmoother, ParsingSmoother, distance
 from realtime.frames import Detection, Image, Plane
 from realtime.frames.geometry import Alignment, Points
 
 # A detection farther from a face than this, in sides of its crop, is another face ...
-_NEAR = 0.22
+DISTANCE_THRESHOLD = 0.22
 # ... except that this much is added for each second that the face was lost.
-_NEAR_A_SECOND = 0.8
+_LOST_DISTANCE_A_SECOND = 0.8
 # A face reaches so far from its middle, in sides of its crop.
-_ON = 0.3
+_FACE_RADIUS = 0.3
+# Two views of a face whose rolls lie so far apart, in radians, are both tried.
+_ROTATED = 0.5
 # Sizes of the same face differ by this factor at most.
-_SIZE_RATIO = 1.7
-# What a wholly different look costs, in sides of distance.
-_LOOKS = 2.0
+MAX_SIZE_RATIO = 1.7
+# What a wholly different appearance costs, in sides of distance.
+_APPEARANCE_WEIGHT = 2.0
 # A detection that disagrees this much, in sides, with the parsing's own idea of the crop wins.
-_DRIFT = 0.3
+MAX_DRIFT = 0.3
 # Motion is carried on for so long, in seconds: what left a straight line isn't found by following it.
-_CARRY_SECONDS = 0.3
-_SPEED_SHARE = 0.5
-_LOOKS_SHARE = 0.05
+MAX_PREDICTION = 0.3
+_VELOCITY_SHARE = 0.5
+_APPEARANCE_SHARE = 0.05
 
 
 @dataclass
@@ -39,63 +42,68 @@ class Track:
     Attributes:
         track_id: its identity, from 1.
         detection: how the detector saw it last.
-        anchors: (4, 2) as in `realtime.faces.keypoints`, pixels, at time `seen`.
+        keypoints: (4, 2) as in `realtime.faces.keypoints`, pixels, at time `seen`.
         seen: time of the frame that it was last seen in, seconds.
         parsing: averages its probabilities.
         crop: steadies its crop.
-        speed: (2,) pixels a second.
+        velocity: (2,) pixels a second.
         lost: it wasn't seen in the last frame.
-        looks: (8, 8, 3) float32, its slow mean appearance, which tells it from others after a crossing.
+        appearance: (8, 8, 3) float32, its slow mean appearance, which tells it from others after a crossing.
         whole: the whole frame showed it; False where only a further view of it did.
-        other: another detection of it, to be tried beside `detection` when it is looked at next.
+        alternative: another detection of it, to be tried beside `detection` at its next observation.
     """
 
     track_id: int
     detection: Detection
-    anchors: Points
+    keypoints: Points
     seen: float
     parsing: ParsingSmoother
     crop: CropSmoother = field(default_factory=CropSmoother)
-    speed: Points = field(default_factory=lambda: np.zeros(2))
+    velocity: Points = field(default_factory=lambda: np.zeros(2))
     lost: bool = False
-    looks: Plane | None = None
+    appearance: Plane | None = None
     whole: bool = True
-    other: Detection | None = None
+    alternative: Detection | None = None
 
     @property
     def side(self) -> float:
         """Return the side of its crop in pixels."""
-        return align_to(self.anchors).side
+        return align_keypoints(self.keypoints).side
 
-    def expected(self, now: float) -> Points:
-        """Return where its anchors are thought to be, (4, 2) in pixels."""
-        return self.anchors + self.speed * min(now - self.seen, _CARRY_SECONDS)
+    def predict(self, now: float) -> Points:
+        """Return where its keypoints are thought to be, (4, 2) in pixels: motion goes on for a while."""
+        return self.keypoints + self.velocity * min(now - self.seen, MAX_PREDICTION)
 
-    def follow(self, anchors: Points, looks: Plane, now: float) -> None:
-        """Take note of where it was parsed, and how it looks, in the frame at `now`."""
+    def update(self, keypoints: Points, appearance: Plane, now: float) -> None:
+        """Take note of where it was parsed, and its appearance, in the frame at `now`."""
         seconds = now - self.seen
         if seconds > 0.0:
-            speed = np.nanmean(anchors[:3] - self.anchors[:3], axis=0) / seconds
-            self.speed = self.speed + _SPEED_SHARE * (speed - self.speed)
-        self.looks = looks if self.looks is None else self.looks + _LOOKS_SHARE * (looks - self.looks)
-        self.detection = carried(self.detection, self.anchors, anchors)
-        self.anchors, self.seen, self.lost = anchors, now, False
+            velocity = np.nanmean(keypoints[:3] - self.keypoints[:3], axis=0) / seconds
+            self.velocity = self.velocity + _VELOCITY_SHARE * (velocity - self.velocity)
+        if self.appearance is None:
+            self.appearance = appearance
+        else:
+            self.appearance = self.appearance + _APPEARANCE_SHARE * (appearance - self.appearance)
+        self.detection = carried(self.detection, self.keypoints, keypoints)
+        self.keypoints, self.seen, self.lost = keypoints, now, False
 
     def detected(self, detection: Detection, now: float) -> None:
         """Take note of a detection: a lost face is found again, one whose crop drifted is put right."""
-        anchors = detected_anchors(detection)
+        keypoints = detected_keypoints(detection)
         # A doubtful detection, as of a lying head in the upright frame, knows less than the parsing.
         sure = detection.score >= SURE_SCORE
-        drifted = sure and distance(align_to(anchors), align_to(self.expected(now))) > _DRIFT
+        drifted = (
+            sure and distance(align_keypoints(keypoints), align_keypoints(self.predict(now))) > MAX_DRIFT
+        )
         if self.lost or drifted:
-            self.anchors = complete(anchors, self.anchors)
-            self.speed, self.crop, self.seen = np.zeros(2), CropSmoother(), now
+            self.keypoints = complete_keypoints(keypoints, self.keypoints)
+            self.velocity, self.crop, self.seen = np.zeros(2), CropSmoother(), now
             self.parsing = ParsingSmoother(self.parsing.strength)
         self.detection, self.lost = detection, False
 
 
 def carried(detection: Detection, before: Points, after: Points) -> Detection:
-    """Return a detection moved with its face's anchors (4, 2)."""
+    """Return a detection moved with its face's keypoints (4, 2)."""
     matrix = similarity(before[:3], after[:3])
     x0, y0, x1, y1 = detection.box
     x, y = (float(value) for value in matrix @ ((x0 + x1) / 2.0, (y0 + y1) / 2.0, 1.0))
@@ -111,27 +119,33 @@ def carried(detection: Detection, before: Points, after: Points) -> Detection:
     )
 
 
-def appearance(crop: Image) -> Plane:
-    """Return the looks (8, 8, 3) float32 of a crop's middle, brightness taken out."""
+def describe_appearance(crop: Image) -> Plane:
+    """Return the appearance (8, 8, 3) float32 of a crop's middle, brightness taken out."""
     edge = crop.shape[0] // 6
     small = cv2.resize(crop[edge:-edge, edge:-edge], (8, 8), interpolation=cv2.INTER_AREA)
-    looks = np.asarray(small, np.float32) / 255.0
-    return np.asarray(looks - looks.mean(), np.float32)
+    scaled = np.asarray(small, np.float32) / 255.0
+    return np.asarray(scaled - scaled.mean(), np.float32)
 
 
-def unlikeness(looks: Plane, track: Track) -> float:
-    """Return how much looks differ from a track's own; 0 where those aren't known."""
-    return 0.0 if track.looks is None else float(np.abs(looks - track.looks).mean())
+def appearance_distance(appearance: Plane, track: Track) -> float:
+    """Return how much an appearance differs from a track's own; 0 where that isn't known."""
+    return 0.0 if track.appearance is None else float(np.abs(appearance - track.appearance).mean())
 
 
 def associate(
-    detections: Sequence[Detection], looks: Sequence[Plane], tracks: Sequence[Track], now: float
+    detections: Sequence[Detection], appearances: Sequence[Plane], tracks: Sequence[Track], now: float
 ) -> dict[int, Track]:
-    """Return, by detection's index, the track that each detection belongs to; the likeliest pairs first."""
+    """Return, by detection's index, the track that each detection belongs to; the nearest pairs first.
+
+    Greedy, where others take the Hungarian method (`scipy.optimize.linear_sum_assignment`). Pairs beyond the
+    threshold are none, and faces lie apart: for the handful of a frame both give the same but where two
+    detections compete for one track. Then the nearest pair is the better guess than the least sum, which
+    may give a face another's identity so that a far pair is matched at all. And it needs no SciPy.
+    """
     pairs = []
     for index, detection in enumerate(detections):
         for track in tracks:
-            cost = _cost(detection, looks[index], track, now)
+            cost = _cost(detection, appearances[index], track, now)
             if cost is not None:
                 pairs.append((cost, index, track))
     pairs.sort(key=lambda pair: pair[0])
@@ -144,28 +158,34 @@ def associate(
     return matched
 
 
-def _cost(detection: Detection, looks: Plane, track: Track, now: float) -> float | None:
-    """Return the distance between a detection and a track in sides and looks; None if they can't be one."""
-    found, expected = align_to(detected_anchors(detection)), align_to(track.expected(now))
+def _cost(detection: Detection, appearance: Plane, track: Track, now: float) -> float | None:
+    """Return a detection's distance from a track, by place and appearance; None beyond the threshold."""
+    found, expected = align_keypoints(detected_keypoints(detection)), align_keypoints(track.predict(now))
     ratio = max(found.side, expected.side) / min(found.side, expected.side)
     far = _apart(found, expected) / max(found.side, expected.side)
-    reach = _NEAR + (_NEAR_A_SECOND * (now - track.seen) if track.lost else 0.0)
-    if ratio > _SIZE_RATIO or far > reach:
+    reach = DISTANCE_THRESHOLD + (_LOST_DISTANCE_A_SECOND * (now - track.seen) if track.lost else 0.0)
+    if ratio > MAX_SIZE_RATIO or far > reach:
         return None
-    return far + _LOOKS * unlikeness(looks, track)
+    return far + _APPEARANCE_WEIGHT * appearance_distance(appearance, track)
 
 
 def same_place(one: Points, other: Points) -> bool:
-    """Say whether two sets of anchors (4, 2) are of one face."""
-    a, b = align_to(one), align_to(other)
+    """Say whether two sets of keypoints (4, 2) are of one face."""
+    a, b = align_keypoints(one), align_keypoints(other)
     ratio = max(a.side, b.side) / min(a.side, b.side)
-    return _apart(a, b) < _NEAR * min(a.side, b.side) and ratio < _SIZE_RATIO
+    return _apart(a, b) < DISTANCE_THRESHOLD * min(a.side, b.side) and ratio < MAX_SIZE_RATIO
 
 
 def lies_on(one: Points, other: Points) -> bool:
-    """Say whether the middle of a face, by its anchors (4, 2), lies on another face."""
-    a, b = align_to(one), align_to(other)
-    return _apart(a, b) < _ON * max(a.side, b.side)
+    """Say whether the middle of a face, by its keypoints (4, 2), lies on another face."""
+    a, b = align_keypoints(one), align_keypoints(other)
+    return _apart(a, b) < _FACE_RADIUS * max(a.side, b.side)
+
+
+def is_rotated_double(one: Points, other: Points) -> bool:
+    """Say whether two sets of keypoints (4, 2) are of one face seen at rolls that lie far apart."""
+    turn = align_keypoints(one).roll - align_keypoints(other).roll
+    return abs(math.remainder(turn, math.tau)) > _ROTATED and lies_on(one, other)
 
 
 def _apart(one: Alignment, other: Alignment) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from realtime.frames import Image
-from realtime.native_logs import native_chatter_hidden
+from realtime.native_logs import hide_native_logs
 
 # Read by the libraries inside mediapipe when it is imported: only errors are worth a user's line.
 os.environ.setdefault("GLOG_minloglevel", "2")
@@ -25,7 +25,7 @@ class VisionTask:
     """
 
     def __init__(self, make: Callable[[Any], Any]) -> None:
-        with native_chatter_hidden():
+        with hide_native_logs():
             import mediapipe
 
             self._task = make(mediapipe.tasks)
@@ -39,7 +39,7 @@ class VisionTask:
 
     def close(self) -> None:
         """Free the task."""
-        with native_chatter_hidden():
+        with hide_native_logs():
             self._finalizer()
 
 

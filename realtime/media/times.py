@@ -15,20 +15,20 @@ class TimeMender:
     Args:
         step: usual distance of two frames, ticks.
         far: a fall by more than this is a new beginning, ticks.
-        tell: called with a sentence for the user.
+        report: called with a sentence for the user.
         unit: what has a time: "frame", "track 2's packet".
         strict: equal times are mended too, not only falling ones.
     """
 
     def __init__(
-        self, step: int, far: int, tell: Callable[[str], None], unit: str = "frame", strict: bool = True
+        self, step: int, far: int, report: Callable[[str], None], unit: str = "frame", strict: bool = True
     ) -> None:
-        self._step, self._far, self._tell, self._unit = max(1, step), far, tell, unit
+        self._step, self._far, self._report, self._unit = max(1, step), far, report, unit
         self._rise = 1 if strict else 0
         self._last: int | None = None
         self._shift = 0
         self._count = 0
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def mend(self, ticks: int | None) -> int:
         """Return the time to use for the next frame, ticks; the given one where it can be."""
@@ -51,9 +51,9 @@ class TimeMender:
         return self._last + self._rise
 
     def _say(self, what: str) -> None:
-        if what not in self._told:
-            self._told.add(what)
-            self._tell(f"{self._unit} {self._count} {what}")
+        if what not in self._reported:
+            self._reported.add(what)
+            self._report(f"{self._unit} {self._count} {what}")
 
 
 class DecodeTimes:

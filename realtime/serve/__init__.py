@@ -43,7 +43,7 @@ def serve(options: ServeOptions, config: RunConfig, load: Callable[[], Engine]) 
         options.max_visitors,
         config.detect_every,
         config.smooth,
-        config.looks_at(still=False),
+        config.tta_for(still=False),
     )
     try:
         # The first visitor doesn't wait, and a model that can't be had is told at once.

@@ -18,7 +18,7 @@ MOST_CANDIDATES = 40
 
 
 @dataclass(frozen=True)
-class Look:
+class Wish:
     """How a visitor wants to be seen.
 
     Attributes:
@@ -32,7 +32,7 @@ class Look:
     split: float = 0.0
 
 
-def read_look(text: object) -> Look:
+def read_wish(text: object) -> Wish:
     """Read a message of the data channel, such as {"effects": ["lips:strength=0.4"], "split": 0.5}.
 
     Raises:
@@ -51,7 +51,7 @@ def read_look(text: object) -> Look:
         raise UsageError("mirror is true or false")
     if isinstance(split, bool) or not isinstance(split, int | float) or not 0 <= split <= 1:
         raise UsageError("split is a number from 0 to 1")
-    return Look(tuple(parse_effect(item, files=False) for item in texts), mirror, float(split))
+    return Wish(tuple(parse_effect(item, files=False) for item in texts), mirror, float(split))
 
 
 def read_offer(text: str) -> str:

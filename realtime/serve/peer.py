@@ -25,7 +25,7 @@ from realtime.errors import RealtimeError, UsageError
 from realtime.faces.tracker import FaceTracker
 from realtime.frames import Frame, ParsedFrame
 from realtime.pipeline import Pipeline, Stage
-from realtime.serve.messages import Look, read_look
+from realtime.serve.messages import Wish, read_wish
 from realtime.serve.room import Room
 from realtime.serve.sink import PaintedTrack, TrackSink
 from realtime.serve.source import TrackSource
@@ -49,12 +49,12 @@ class Visitor:
 
     def __init__(self, room: Room) -> None:
         self._room = room
-        self.look = Look(tuple(room.effects))
+        self.wish = Wish(tuple(room.effects))
         # No servers: nothing is asked of other hosts.
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._connected, self._over = asyncio.Event(), asyncio.Event()
         self._painted = PaintedTrack()
-        self._source = TrackSource(lambda: self.look.mirror)
+        self._source = TrackSource(lambda: self.wish.mirror)
         self._channel: RTCDataChannel | None = None
         self._messages = 0
         self._reading = asyncio.Lock()
@@ -122,12 +122,12 @@ class Visitor:
         detector = await loop.run_in_executor(self._room.threads, self._room.borrow)
         try:
             room = self._room
-            tracker = FaceTracker(detector, room.engine, room.detect_every, room.smooth, looks=room.looks)
+            tracker = FaceTracker(detector, room.engine, room.detect_every, room.smooth, tta=room.tta)
             stages = [
                 Stage("parse", _Steady(tracker, self).parse),
-                Stage("render", Renderer(lambda: self.look.effects).render),
+                Stage("render", Renderer(lambda: self.wish.effects).render),
             ]
-            sink = TrackSink(self._painted, loop, lambda: self.look.split)
+            sink = TrackSink(self._painted, loop, lambda: self.wish.split)
             pipeline = Pipeline(self._source, stages, [sink])
             run = loop.run_in_executor(self._room.threads, pipeline.run)
             self._start(self._tell_figures())
@@ -166,22 +166,22 @@ class Visitor:
             self._over.set()
             return
         try:
-            look = read_look(text)
+            wish = read_wish(text)
         except UsageError as error:
             self._tell({"error": str(error)})
             return
-        self._start(self._take(look))
+        self._start(self._take(wish))
 
-    async def _take(self, look: Look) -> None:
-        """Change how the visitor looks, once what the effects need is there; in the order of the messages."""
+    async def _take(self, wish: Wish) -> None:
+        """Change how the visitor tta, once what the effects need is there; in the order of the messages."""
         async with self._reading:
             loop = asyncio.get_running_loop()
             try:
-                await loop.run_in_executor(self._room.threads, _prepare, look.effects)
+                await loop.run_in_executor(self._room.threads, _prepare, wish.effects)
             except RealtimeError as error:
                 self._tell({"error": str(error)})
                 return
-            self.look = look
+            self.wish = wish
 
     async def _tell_figures(self) -> None:
         while True:
@@ -202,7 +202,7 @@ class _Steady:
         self._before: tuple[tuple[int, ...], bool] | None = None
 
     def parse(self, frame: Frame) -> ParsedFrame:
-        now = frame.image.shape, self._visitor.look.mirror
+        now = frame.image.shape, self._visitor.wish.mirror
         if now != self._before:
             self._tracker.reset()
             self._before = now

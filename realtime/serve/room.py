@@ -21,7 +21,7 @@ class Room:
         places: visitors at once.
         detect_every: frames from one search for faces to the next.
         smooth: see `FaceTracker`.
-        looks: see `FaceTracker`.
+        tta: see `FaceTracker`.
     """
 
     def __init__(
@@ -32,10 +32,10 @@ class Room:
         places: int,
         detect_every: int = 5,
         smooth: float = 0.75,
-        looks: int = 1,
+        tta: int = 1,
     ) -> None:
         self.engine, self.effects, self.places = engine, effects, places
-        self.detect_every, self.smooth, self.looks = detect_every, smooth, looks
+        self.detect_every, self.smooth, self.tta = detect_every, smooth, tta
         # Each visitor keeps one busy as long as it stays, and needs another for what takes long.
         self.threads = ThreadPoolExecutor(2 * places, thread_name_prefix="visitor")
         self._make_detector = make_detector

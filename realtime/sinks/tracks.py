@@ -125,7 +125,7 @@ class TrackCopier:
         return self._matroska
 
     def _mender(self, stream: Stream) -> TimeMender:
-        def tell(text: str) -> None:
+        def report(text: str) -> None:
             warn(f"{self._source}: {text}")
 
         # Matroska's milliseconds are coarser than some codecs' packets, and two subtitles may begin at
@@ -133,7 +133,7 @@ class TrackCopier:
         sound = stream.type == "audio"
         coarse = self._matroska or "webm" in self._output.format.name
         far = round(1 / Fraction(stream.time_base or 1)) if sound else sys.maxsize
-        return TimeMender(1, far, tell, f"track {stream.index}'s packet", strict=sound and not coarse)
+        return TimeMender(1, far, report, f"track {stream.index}'s packet", strict=sound and not coarse)
 
     def _read(self) -> Iterator[Packet[Stream]]:
         wanted = [stream for stream in self._input.streams if stream.index in self._streams]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 
-from realtime.native_logs import native_chatter_hidden
+from realtime.native_logs import hide_native_logs
 from realtime.sources.v4l2 import camera_formats, camera_name
 
 DEVICES = Path("/dev")
@@ -45,7 +45,7 @@ def find_cameras() -> list[Camera]:
 
 def tell_cameras() -> int:
     """Print each camera, what it gives and how to use it; return the exit code: 1 where there is none."""
-    with native_chatter_hidden():
+    with hide_native_logs():
         cameras = find_cameras()
     if not cameras:
         print(f"no camera found ({no_camera_hint()})")

@@ -500,7 +500,7 @@ def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     own = "output-dir no-video keep-folders jobs ray attempts"
     shared = (
         "effect preset compare codec crf masks mask-format resume max-frames backend precision require-gpu "
-        "weights threads max-faces detect-every smooth looks"
+        "weights threads max-faces detect-every smooth tta"
     )
     for flag in (*own.split(), *shared.split()):
         assert f"--{flag}" in text

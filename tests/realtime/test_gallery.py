@@ -31,6 +31,14 @@ def test_every_effect_and_preset_is_shown_and_differs(
     assert [p.name for p in tmp_path.iterdir()] == ["sheet.png"]
 
 
+def test_three_pictures_show_the_steps(tmp_path: Path) -> None:
+    path = tmp_path / "steps.png"
+    assert main(["gallery", "--steps", "--out", str(path)]) == 0
+    before, parts, painted = np.split(np.asarray(cv2.imread(str(path)), np.int16)[30:], 3, axis=1)
+    assert np.abs(parts - before).mean() > 10
+    assert 1 < np.abs(painted - before).mean() < np.abs(parts - before).mean()
+
+
 @pytest.mark.parametrize(
     ("path", "code", "message"), [("sheet.txt", 2, "an image"), ("none/a.png", 1, "no such folder")]
 )

@@ -10,7 +10,7 @@ import pytest
 
 from engines import load_engine
 from realtime.faces.detector import FaceDetector
-from realtime.faces.keypoints import align_to, detected_anchors
+from realtime.faces.keypoints import align_keypoints, detected_keypoints
 from realtime.faces.parsing import parse_crops
 from realtime.faces.tracker import FaceTracker
 from realtime.frames import Frame, Image
@@ -35,7 +35,7 @@ def test_a_still_picture_with_sensor_noise_flickers_60_percent_less(portrait: Im
         plain = []
         for image in noisy:
             found = detector.detect(image)[0]
-            (face,), _ = parse_crops(image, [found], [align_to(detected_anchors(found))], engine)
+            (face,), _ = parse_crops(image, [found], [align_keypoints(detected_keypoints(found))], engine)
             plain.append(face.label_map())
         shown = {}
         for smoothing in (0.0, 0.75):

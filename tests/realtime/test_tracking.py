@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from realtime.faces.detector import FaceDetector
-from realtime.faces.keypoints import align_to, detected_anchors
+from realtime.faces.keypoints import align_keypoints, detected_keypoints
 from realtime.faces.tracker import FaceTracker
 from realtime.faces.views import further_views
 from realtime.frames import Frame, ParsedFrame
@@ -24,11 +24,11 @@ class Stage:
         max_faces: int = 4,
         smoothing: float = 0.0,
         thorough: bool = False,
-        looks: int = 1,
+        tta: int = 1,
     ) -> None:
         self.detector, self.engine = ToldDetector(max_faces), ColourEngine()
         detector = cast(FaceDetector, self.detector)
-        self.tracker = FaceTracker(detector, self.engine, every, smoothing, thorough, looks)
+        self.tracker = FaceTracker(detector, self.engine, every, smoothing, thorough, tta)
         self.index = 0
 
     def show(self, *faces: DrawnFace, found: list[DrawnFace] | None = None) -> ParsedFrame:
@@ -273,15 +273,15 @@ def test_a_thorough_tracker_searches_every_view_and_looks_twice_at_once() -> Non
         (parsed,) = stage.tracker.update(scene([face])).faces
         exact = stage.engine.calls == 2
         assert exact == thorough
-        off = abs(parsed.alignment.side - align_to(detected_anchors(found)).side)
+        off = abs(parsed.alignment.side - align_keypoints(detected_keypoints(found)).side)
         assert (off < 3.0) == thorough
         views = further_views(360, 640)
         assert stage.detector.searched == (sum(map(len, views)) if thorough else len(views[0]))
 
 
-@pytest.mark.parametrize("looks", [1, 3])
-def test_frames_and_results_never_part(looks: int) -> None:
-    stage = Stage(smoothing=0.75, looks=looks)
+@pytest.mark.parametrize("tta", [1, 3])
+def test_frames_and_results_never_part(tta: int) -> None:
+    stage = Stage(smoothing=0.75, tta=tta)
     for step in range(10):
         face = DrawnFace(150 + 12 * step, 150)
         parsed = stage.show(face)

@@ -15,7 +15,7 @@ from realtime.effects.background import Background
 from realtime.effects.lips import Lips
 from realtime.errors import UsageError
 from realtime.serve.catalogue import catalogue
-from realtime.serve.messages import MOST_CANDIDATES, Look, read_look, read_offer
+from realtime.serve.messages import MOST_CANDIDATES, Wish, read_offer, read_wish
 from realtime.serve.options import read_address
 from run_webcam import main
 
@@ -27,8 +27,8 @@ VIDEO, DATA = (
 
 def test_a_look_is_read() -> None:
     text = '{"effects": ["lips:strength=0.4", "background:fill=#102030"], "mirror": true, "split": 0.5}'
-    assert read_look(text) == Look((Lips(strength=0.4), Background("#102030")), True, 0.5)
-    assert read_look("{}") == Look()
+    assert read_wish(text) == Wish((Lips(strength=0.4), Background("#102030")), True, 0.5)
+    assert read_wish("{}") == Wish()
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_look_is_read() -> None:
 )
 def test_anything_else_is_refused_in_words(text: object) -> None:
     with pytest.raises(UsageError):
-        read_look(text)
+        read_wish(text)
 
 
 def test_a_page_can_name_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,8 +66,8 @@ def test_a_page_can_name_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("realtime.effects.background._read", lambda _: pytest.fail("a file was opened"))
     for twice in (text, f"background:fill=blur,fill={picture}", "background:fill=/etc/passwd"):
         with pytest.raises(UsageError):
-            read_look(json.dumps({"effects": [twice]}))
-    assert read_look('{"effects": ["background:fill=blur"]}').effects == (Background(),)
+            read_wish(json.dumps({"effects": [twice]}))
+    assert read_wish('{"effects": ["background:fill=blur"]}').effects == (Background(),)
 
 
 def test_an_offer_has_one_video_and_a_channel_at_most() -> None:

@@ -10,7 +10,7 @@ from engines.engine import Crops, EngineSpec, LockedEngine, Probabilities
 from realtime import FaceParser
 from realtime.app.config import RunConfig
 from realtime.faces.smoothing import moved
-from realtime.faces.tta import MOST, WIDE, look_again
+from realtime.faces.tta import MAX_TTA, WIDE, parse_augmented
 from realtime.frames import Detection, Image, ParsedFace, Plane
 from realtime.frames.geometry import Alignment
 from stn_icnn.labels import CLASS_ID
@@ -60,13 +60,13 @@ def in_crop(face: ParsedFace, alignment: Alignment) -> Plane:
     return moved(np.asarray(shrunk, np.float32), face.alignment, alignment, SIDE)
 
 
-@pytest.mark.parametrize("looks", range(1, MOST + 1))
-def test_the_mean_of_looks_that_agree_is_what_one_says(looks: int) -> None:
+@pytest.mark.parametrize("tta", range(1, MAX_TTA + 1))
+def test_the_mean_of_looks_that_agree_is_what_one_says(tta: int) -> None:
     image = picture()
     engine, seen = colour_engine()
     face = parsed(image, engine)
-    (mean,) = look_again(image, [face], engine, looks)
-    assert len(seen) == looks + (looks > 1), "one more for what lies beyond the crop"
+    (mean,) = parse_augmented(image, [face], engine, tta)
+    assert len(seen) == tta + (tta > 1), "one more for what lies beyond the crop"
     np.testing.assert_allclose(mean.probabilities.sum(axis=0), 1.0, atol=1e-5)
     # Sides stay sides, and places stay places: edges alone differ.
     shrunk = in_crop(mean, face.alignment)
@@ -85,11 +85,11 @@ def test_many_looks_smear_no_edges() -> None:
     planes = engine.infer(alignment.crop(image, SIDE)[None])[0]
     face = ParsedFace(parsed(picture(), engine).detection, alignment, planes, CLASSES, (400, 400))
 
-    def error(looks: int) -> float:
-        (mean,) = look_again(image, [face], engine, looks)
+    def error(tta: int) -> float:
+        (mean,) = parse_augmented(image, [face], engine, tta)
         return float(np.abs(mean.probability(("l_eye", "r_eye")) - image[..., 0] / 255.0).sum())
 
-    assert error(MOST) < 1.02 * error(1)
+    assert error(MAX_TTA) < 1.02 * error(1)
 
 
 def test_what_lies_beyond_the_crop_is_seen_by_a_wider_look() -> None:
@@ -99,16 +99,16 @@ def test_what_lies_beyond_the_crop_is_seen_by_a_wider_look() -> None:
     engine, _ = colour_engine()
     face = parsed(image, engine)
     assert face.probability("hair")[90:110, 152:].max() == 0.0
-    for looks in (2, MOST):
-        (mean,) = look_again(image, [face], engine, looks)
+    for tta in (2, MAX_TTA):
+        (mean,) = parse_augmented(image, [face], engine, tta)
         assert mean.probability("hair")[92:108, 152:154].min() > 0.5
-    # Inside, where it disagrees with the other looks, it has no say.
+    # Inside, where it disagrees with the other parsings, it has no say.
     wrong = np.zeros_like(face.probabilities)
     wrong[0] = 1.0
     blind = LockedEngine(
         "nothing", engine.spec, "fp32", "nothing", lambda crops: np.stack([wrong] * len(crops))
     )
-    (mean,) = look_again(image, [face], blind, 2)
+    (mean,) = parse_augmented(image, [face], blind, 2)
     inner = in_crop(mean, face.alignment)[:, 8:-8, 8:-8]
     assert np.abs(inner[3] - 0.5 * face.probabilities[3, 8:-8, 8:-8]).mean() < 0.02
 
@@ -120,7 +120,7 @@ def test_what_one_look_gets_wrong_the_others_outvote() -> None:
     wrong = face.probabilities.copy()
     wrong[:, 40:50, 40:50] = np.array([0.0, 0.0, 0.0, 1.0], np.float32)[:, None, None]
     face = ParsedFace(face.detection, face.alignment, wrong, face.classes, face.image_size)
-    (mean,) = look_again(image, [face], engine, MOST)
+    (mean,) = parse_augmented(image, [face], engine, MAX_TTA)
     assert in_crop(mean, face.alignment)[3, 42:48, 42:48].max() < 0.5
 
 
@@ -131,20 +131,20 @@ def test_every_face_gets_its_own_mean() -> None:
     aside = Alignment((60.0, 100.0), 80.0, 0.0)
     planes = engine.infer(aside.crop(image, SIDE)[None])[0]
     other = ParsedFace(face.detection, aside, planes, CLASSES, (200, 200))
-    together = look_again(image, [face, other], engine, MOST)
-    assert [crops.shape[0] for crops in seen[2:]] == [2] * MOST
+    together = parse_augmented(image, [face, other], engine, MAX_TTA)
+    assert [crops.shape[0] for crops in seen[2:]] == [2] * MAX_TTA
     for one, mean in zip((face, other), together, strict=True):
-        (alone,) = look_again(image, [one], engine, MOST)
+        (alone,) = parse_augmented(image, [one], engine, MAX_TTA)
         np.testing.assert_allclose(mean.probabilities, alone.probabilities, atol=1e-6)
-    assert look_again(image, [], engine, MOST) == []
-    (same,) = look_again(image, [face], engine, 1)
+    assert parse_augmented(image, [], engine, MAX_TTA) == []
+    (same,) = parse_augmented(image, [face], engine, 1)
     assert same is face, "one look costs nothing"
 
 
 def test_a_parser_takes_as_many_looks_as_it_is_told(portrait: Image) -> None:
-    with pytest.raises(ValueError, match="looks is 0, must be from 1 to 6"):
-        FaceParser(looks=0)
-    with FaceParser(looks=1, threads=2) as quick, FaceParser(threads=2) as careful:
+    with pytest.raises(ValueError, match="tta is 0, must be from 1 to 6"):
+        FaceParser(tta=0)
+    with FaceParser(tta=1, threads=2) as quick, FaceParser(threads=2) as careful:
         (one,), (many,) = quick.parse(portrait), careful.parse(portrait)
     assert many.alignment == one.alignment.widened(WIDE)
     assert many.alignment.face_side == pytest.approx(one.alignment.side)
@@ -155,6 +155,6 @@ def test_a_parser_takes_as_many_looks_as_it_is_told(portrait: Image) -> None:
 
 
 def test_images_are_looked_at_often_and_frames_once_unless_asked() -> None:
-    assert RunConfig().looks_at(still=True) == MOST
-    assert RunConfig().looks_at(still=False) == 1
-    assert RunConfig(looks=2).looks_at(still=True) == RunConfig(looks=2).looks_at(still=False) == 2
+    assert RunConfig().tta_for(still=True) == MAX_TTA
+    assert RunConfig().tta_for(still=False) == 1
+    assert RunConfig(tta=2).tta_for(still=True) == RunConfig(tta=2).tta_for(still=False) == 2

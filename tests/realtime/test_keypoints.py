@@ -3,9 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from realtime.faces.keypoints import align_to, complete, detected_anchors, find_anchors, similarity
+from realtime.faces.keypoints import (
+    align_keypoints,
+    complete_keypoints,
+    detected_keypoints,
+    find_keypoints,
+    similarity,
+)
 from realtime.faces.parsing import parse_crops
-from realtime.faces.tracks import appearance, associate, carried, lies_on, same_place
+from realtime.faces.tracks import associate, carried, describe_appearance, lies_on, same_place
 from realtime.faces.views import View, further_views
 from realtime.frames import Image
 from tests.realtime.scene import PARTS, ColourEngine, DrawnFace, scene
@@ -17,36 +23,36 @@ ORDER = ("r_eye", "l_eye", "mouth", "nose")
 @pytest.mark.parametrize("roll", [0.0, 40.0, -90.0])
 def test_anchors_are_the_middles_of_the_parsed_parts(roll: float) -> None:
     face = DrawnFace(300, 180, roll=roll)
-    alignment = align_to(detected_anchors(face.detection()))
+    alignment = align_keypoints(detected_keypoints(face.detection()))
     (parsed,), _ = parse_crops(scene([face]).image, [face.detection()], [alignment], ColourEngine())
-    anchors = find_anchors(parsed.probabilities, parsed.classes, alignment, UNKNOWN)
+    keypoints = find_keypoints(parsed.probabilities, parsed.classes, alignment, UNKNOWN)
     for row, name in enumerate(ORDER):
-        assert anchors[row] == pytest.approx(face.point(*PARTS[name][0]), abs=1.5), name
+        assert keypoints[row] == pytest.approx(face.point(*PARTS[name][0]), abs=1.5), name
 
 
 def test_a_part_that_is_hidden_has_no_anchor_and_moves_with_the_others() -> None:
     face = DrawnFace(300, 180)
     image = np.full((360, 640, 3), 90, np.uint8)
     face.draw(image, hidden=("l_eye",))
-    alignment = align_to(detected_anchors(face.detection()))
+    alignment = align_keypoints(detected_keypoints(face.detection()))
     (parsed,), _ = parse_crops(image, [face.detection()], [alignment], ColourEngine())
-    anchors = find_anchors(parsed.probabilities, parsed.classes, alignment, UNKNOWN)
-    assert np.isnan(anchors[1]).all()
+    keypoints = find_keypoints(parsed.probabilities, parsed.classes, alignment, UNKNOWN)
+    assert np.isnan(keypoints[1]).all()
     before = DrawnFace(280, 170, eyes=36.0, roll=10.0)
     known = np.array([before.point(*PARTS[name][0]) for name in ORDER])
-    assert complete(anchors, known)[1] == pytest.approx(face.point(0.5, 0.0), abs=3)
+    assert complete_keypoints(keypoints, known)[1] == pytest.approx(face.point(0.5, 0.0), abs=3)
 
 
 def test_a_neighbour_does_not_pull() -> None:
     face, neighbour = DrawnFace(250, 180), DrawnFace(345, 180)
-    alignment = align_to(detected_anchors(face.detection()))
+    alignment = align_keypoints(detected_keypoints(face.detection()))
     (parsed,), _ = parse_crops(
         scene([neighbour, face]).image, [face.detection()], [alignment], ColourEngine()
     )
-    expected = detected_anchors(face.detection())
-    anchors = find_anchors(parsed.probabilities, parsed.classes, alignment, expected)
-    assert anchors[0] == pytest.approx(face.point(-0.5, 0.0), abs=2)
-    assert anchors[1] == pytest.approx(face.point(0.5, 0.0), abs=2)
+    expected = detected_keypoints(face.detection())
+    keypoints = find_keypoints(parsed.probabilities, parsed.classes, alignment, expected)
+    assert keypoints[0] == pytest.approx(face.point(-0.5, 0.0), abs=2)
+    assert keypoints[1] == pytest.approx(face.point(0.5, 0.0), abs=2)
 
 
 def test_similarity_is_exact_where_it_can_be() -> None:
@@ -61,17 +67,17 @@ def test_similarity_is_exact_where_it_can_be() -> None:
 def test_a_detection_is_carried_with_its_face() -> None:
     before, after = DrawnFace(200, 150, 40), DrawnFace(260, 170, 60)
     moved = carried(
-        before.detection(), detected_anchors(before.detection()), detected_anchors(after.detection())
+        before.detection(), detected_keypoints(before.detection()), detected_keypoints(after.detection())
     )
     assert moved.box == pytest.approx(after.detection().box, abs=1e-6)
     assert moved.left_eye == pytest.approx(after.detection().left_eye)
 
 
 def test_places_are_compared_by_distance_and_size() -> None:
-    here = detected_anchors(DrawnFace(200, 150, 40).detection())
-    assert same_place(here, detected_anchors(DrawnFace(215, 150, 42).detection()))
-    assert not same_place(here, detected_anchors(DrawnFace(260, 150, 40).detection()))
-    small = detected_anchors(DrawnFace(200, 150, 20).detection())
+    here = detected_keypoints(DrawnFace(200, 150, 40).detection())
+    assert same_place(here, detected_keypoints(DrawnFace(215, 150, 42).detection()))
+    assert not same_place(here, detected_keypoints(DrawnFace(260, 150, 40).detection()))
+    small = detected_keypoints(DrawnFace(200, 150, 20).detection())
     assert not same_place(here, small)
     assert lies_on(small, here)
 
@@ -83,7 +89,7 @@ def test_nothing_is_matched_with_nothing() -> None:
 def test_looks_do_not_change_with_the_light() -> None:
     rng = np.random.default_rng(0)
     crop: Image = rng.integers(0, 100, (64, 64, 3), dtype=np.uint8)
-    assert np.abs(appearance(crop) - appearance(crop + np.uint8(50))).max() < 0.02
+    assert np.abs(describe_appearance(crop) - describe_appearance(crop + np.uint8(50))).max() < 0.02
 
 
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
