@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test setup bench lint format clean
+.PHONY: help demo test setup bench docs lint format clean
 
 help:
 	@echo "make demo    set up and run the demo: writes demo.mp4 and demo.png"
 	@echo "make test    set up and run every check"
 	@echo "make bench   measure for three minutes and refresh docs/benchmarks.md"
+	@echo "make docs    make the pages as a site in site/ (after make test)"
 	@echo "make lint    ruff, mypy and import-linter alone (after make test)"
 	@echo "make format  let ruff rewrite the code (after make test)"
 	@echo "make clean   remove what the above made"
@@ -42,6 +43,9 @@ test: setup lint
 bench: setup
 	$(BIN)/python -m benchmarks all --quick --docs docs/benchmarks.md --json benchmarks.json $(BENCH)
 
+docs: setup
+	$(BIN)/mkdocs build --strict
+
 lint:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -53,4 +57,4 @@ format:
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) demo.mp4 demo.png benchmarks.json .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
+	rm -rf $(VENV) site demo.mp4 demo.png benchmarks.json .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

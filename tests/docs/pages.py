@@ -58,7 +58,7 @@ def links(page: Path) -> list[str]:
     return _LINK.findall(text)
 
 
-def keypoints(page: Path) -> set[str]:
+def anchors(page: Path) -> set[str]:
     """Return the names by which a page's headings can be linked to."""
     text = _BLOCK.sub("", page.read_text(encoding="utf-8"))
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)

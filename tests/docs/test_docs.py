@@ -25,7 +25,7 @@ from realtime.models import MODELS, is_whole
 from realtime.presets import PRESETS
 from realtime.sources import cameras
 from tests.conftest import Image, VideoMaker
-from tests.docs.pages import PAGES, ROOT, Command, blocks, commands, keypoints, links
+from tests.docs.pages import PAGES, ROOT, Command, anchors, blocks, commands, links
 from tests.docs.rules import parsers, try_command
 
 pytestmark = pytest.mark.timeout(90)
@@ -180,7 +180,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         name, _, anchor = link.partition("#")
         target = (page.parent / name).resolve() if name else page
         assert target.exists(), f"{page.name} links to {link}"
-        assert not anchor or anchor in keypoints(target), f"{page.name} links to {link}"
+        assert not anchor or anchor in anchors(target), f"{page.name} links to {link}"
 
 
 def test_every_page_is_in_the_index() -> None:

@@ -1,0 +1,35 @@
+"""The network without the pipeline: python examples/engine_alone.py [BACKEND]; default: openvino."""
+
+import sys
+
+import cv2
+import numpy as np
+
+from engines import load_engine
+from realtime.sources.demo import demo_portrait
+from stn_icnn.labels import CLASSES
+
+backend = sys.argv[1] if len(sys.argv) > 1 else "openvino"
+engine, line = load_engine(backend, precision="fp32", threads=2)
+print(line.split(" (")[0].split(" on ")[0])
+
+# An aligned face crop, cut out by hand here; `realtime.faces` finds and aligns faces.
+side = engine.spec.input_size
+face = demo_portrait()[30:230, 122:322]
+crops = cv2.resize(face, (side, side))[None].astype(np.uint8)  # (N, S, S, 3) uint8 RGB
+
+probabilities = engine.infer(crops)  # (N, classes, O, O) float32, sums to 1 over the classes
+print(probabilities.shape, probabilities.dtype, f"{probabilities.sum(axis=1).mean():.3f}")
+
+shares = probabilities[0].mean(axis=(1, 2))
+for channel in np.argsort(-shares)[:4]:
+    print(f"{CLASSES[engine.spec.classes[channel]]}: {shares[channel]:.0%}")
+engine.close()
+
+# Prints:
+# engine: realtime 27eaa00f, OpenVINO 2026.4.1
+# (1, 19, 144, 144) float32 1.000
+# background: 33%
+# hair: 22%
+# cloth: 22%
+# skin: 15%
