@@ -36,8 +36,10 @@ demo: $(VENV)/.demo
 	$(BIN)/python run_webcam.py --source demo --effect lips:color=#b3123f --effect hair:color=#6a2c70 \
 		--compare --output demo.mp4 --contact-sheet demo.png --stats
 
+# Two processes for what is not measured in time, one for the rest: see `alone` in tests/conftest.py.
 test: setup lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not alone'
+	$(BIN)/python -m pytest -m alone
 
 # BENCH='--clip FILE --landmarker FILE --landmarks-data DIR --data DIR' measures what needs them, too.
 bench: setup

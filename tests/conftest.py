@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -43,6 +45,12 @@ def tiny_config(composition: str = "residual", localizer: str = "moments") -> Ne
     )
 
 
+def mouth_alone() -> NetworkConfig:
+    """A network with one part: exporting takes seconds for each."""
+    config = tiny_config()
+    return replace(config, part_nets={"mouth": config.part_nets["mouth"]})
+
+
 def make_network(config: NetworkConfig, seed: int = 0) -> STNiCNN:
     """A network whose part parsers do something: their last layers are not left at zero."""
     torch.manual_seed(seed)
@@ -51,6 +59,36 @@ def make_network(config: NetworkConfig, seed: int = 0) -> STNiCNN:
         if not parameter.detach().any():
             torch.nn.init.normal_(parameter, 0.0, 0.3)
     return network
+
+
+# What asks how long something takes, or how things go on beside each other, by path from tests/.
+ALONE = (
+    "benchmarks/",
+    "engines/test_contract.py",
+    "realtime/serve/",
+    "realtime/test_app.py",
+    "realtime/test_batch.py",
+    "realtime/test_faults.py",
+    "realtime/test_live.py",
+    "realtime/test_pipeline.py",
+    "realtime/test_stream.py",
+    "realtime/test_virtual.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests beside which nothing may run."""
+    root = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(root).as_posix().startswith(ALONE):
+            item.add_marker(pytest.mark.alone)
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip a test that lacks what can be installed; in CI, where it must be there, fail."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{reason}; .ci/run should have installed it")
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -65,6 +103,13 @@ def _engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture
 def tiny_checkpoint(tmp_path: Path) -> Checkpoint:
     network = make_network(tiny_config())
+    return save_checkpoint(network, network.state_dict(), tmp_path / "weights" / "tiny.safetensors")
+
+
+@pytest.fixture
+def mouth_checkpoint(tmp_path: Path) -> Checkpoint:
+    """For what compiles a network, see `mouth_alone`."""
+    network = make_network(mouth_alone())
     return save_checkpoint(network, network.state_dict(), tmp_path / "weights" / "tiny.safetensors")
 
 

@@ -5,13 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from benchmarks.report import read_json
+from tests.conftest import skip_or_fail
 
 
-@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="needs Xvfb")
 def test_what_is_shown_is_read_back_and_was_captured_before(tmp_path: Path) -> None:
+    if shutil.which("Xvfb") is None:
+        skip_or_fail("needs Xvfb")
     path = tmp_path / "glass.json"
     # A process of its own: cv2's window hangs where PyAV was imported first.
     command = [sys.executable, "-m", "benchmarks", "glass", "--virtual", "--size", "480p", "--threads", "2"]

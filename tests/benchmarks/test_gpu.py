@@ -19,9 +19,9 @@ from engines.gpu import Gpu
 from engines.parity import sample_crops
 from engines.tensorrt_library import Library, build_plan, find_library
 from stn_icnn.checkpoint import Checkpoint, save_checkpoint
-from tests.conftest import make_network, tiny_config
+from tests.conftest import make_network, mouth_alone, tiny_config
 from tests.engines.gpu_standin import GPU, Machine
-from tests.engines.test_tensorrt import mouth_alone, needs_builder
+from tests.engines.test_tensorrt import needs_builder
 
 
 @pytest.fixture

@@ -72,9 +72,9 @@ def tensorrt(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]
 
 @pytest.mark.usefixtures("with_gpu")
 def test_torch_tensorrt_compiles_whole_and_saves_and_is_found_again(
-    tiny_checkpoint: Checkpoint, tensorrt: list[tuple[str, dict[str, Any]]]
+    mouth_checkpoint: Checkpoint, tensorrt: list[tuple[str, dict[str, Any]]]
 ) -> None:
-    engine, line = load_engine("torch-tensorrt", tiny_checkpoint.path, max_batch=4, report=lambda line: None)
+    engine, line = load_engine("torch-tensorrt", mouth_checkpoint.path, max_batch=4, report=lambda line: None)
     assert "TensorRT (torch-tensorrt 2.13.0) on Test GPU, fp16" in line
     (_, settings), (_, saved), *others = tensorrt
     assert settings["require_full_compilation"] is True
@@ -86,18 +86,18 @@ def test_torch_tensorrt_compiles_whole_and_saves_and_is_found_again(
     assert crops.dtype is torch.float32, "its runtime takes no uint8"
     assert saved["output_format"] == "exported_program"
     assert set(others[0][1].values()) == {True}, "CUDA graphs are on"
-    eager, _ = load_engine("eager", tiny_checkpoint.path)
+    eager, _ = load_engine("eager", mouth_checkpoint.path)
     faces = sample_crops(64, 6)
     assert np.allclose(engine.infer(faces), eager.infer(faces), atol=0.02), "six faces in parts of four"
     engine.close()
     with pytest.raises(EngineError, match="closed"):
         engine.infer(faces)
     tensorrt.clear()
-    load_engine("torch-tensorrt", tiny_checkpoint.path, max_batch=4)[0].close()
+    load_engine("torch-tensorrt", mouth_checkpoint.path, max_batch=4)[0].close()
     assert [call for call, _ in tensorrt] == ["cudagraphs"], "the second start compiles nothing"
     tensorrt.clear()
     load_engine(
-        "torch-tensorrt", tiny_checkpoint.path, max_batch=4, precision="fp32", report=lambda line: None
+        "torch-tensorrt", mouth_checkpoint.path, max_batch=4, precision="fp32", report=lambda line: None
     )
     program = tensorrt[0][1]["program"]
     assert {value.dtype for value in program.state_dict.values() if value.is_floating_point()} == {
@@ -107,15 +107,15 @@ def test_torch_tensorrt_compiles_whole_and_saves_and_is_found_again(
 
 @pytest.mark.usefixtures("with_gpu")
 def test_a_torch_tensorrt_without_its_libraries_is_refused(
-    tiny_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mouth_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "torch_tensorrt.py").write_text("raise OSError('libnvinfer.so.10: cannot open')")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(EngineUnavailable, match=r"can't be imported \(libnvinfer.*torch-tensorrt"):
-        load_engine("torch-tensorrt", tiny_checkpoint.path)
+        load_engine("torch-tensorrt", mouth_checkpoint.path)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(EngineUnavailable, match="has no CUDA, which torch-tensorrt needs"):
-        load_engine("torch-tensorrt", tiny_checkpoint.path)
+        load_engine("torch-tensorrt", mouth_checkpoint.path)
 
 
 def computed_types(program: torch.export.ExportedProgram) -> dict[str, set[torch.dtype]]:
@@ -166,7 +166,7 @@ class Hosted(STNiCNN):
     """A network that does what can't be captured."""
 
     def __init__(self, fault: Callable[[torch.Tensor], torch.Tensor]) -> None:
-        super().__init__(tiny_config())
+        super().__init__(replace(tiny_config(), part_nets={}))
         self.fault = fault
 
     def forward(self, crops: torch.Tensor) -> torch.Tensor:
@@ -236,10 +236,10 @@ def pretend(monkeypatch: pytest.MonkeyPatch, ort: Ort) -> None:
 
 
 @pytest.mark.usefixtures("with_gpu")
-def test_cuda_is_asked_for_by_name(tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    ort = Ort(load_network(tiny_checkpoint), [onnx.CUDA.name])
+def test_cuda_is_asked_for_by_name(mouth_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    ort = Ort(load_network(mouth_checkpoint), [onnx.CUDA.name])
     pretend(monkeypatch, ort)
-    engine, line = load_engine("onnx-cuda", tiny_checkpoint.path, max_batch=4, report=lambda line: None)
+    engine, line = load_engine("onnx-cuda", mouth_checkpoint.path, max_batch=4, report=lambda line: None)
     assert "ONNX Runtime 1.32.0 (CUDAExecutionProvider) on Test GPU" in line
     assert ort.providers == [onnx.CUDA.name]
     assert engine.infer(sample_crops(64, 2)).shape == (2, 19, 32, 32)
@@ -247,30 +247,30 @@ def test_cuda_is_asked_for_by_name(tiny_checkpoint: Checkpoint, monkeypatch: pyt
 
 @pytest.mark.usefixtures("with_gpu")
 def test_a_provider_that_quietly_became_the_cpu_is_refused(
-    tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+    mouth_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pretend(monkeypatch, Ort(load_network(tiny_checkpoint), [onnx.CUDA.name], starts=False))
+    pretend(monkeypatch, Ort(load_network(mouth_checkpoint), [onnx.CUDA.name], starts=False))
     with pytest.raises(EngineUnavailable, match="would have used the CPU"):
-        load_engine("onnx-cuda", tiny_checkpoint.path, report=lambda line: None)
+        load_engine("onnx-cuda", mouth_checkpoint.path, report=lambda line: None)
 
 
 @pytest.mark.usefixtures("with_gpu")
 def test_a_missing_provider_says_what_brings_it(
-    tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+    mouth_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engines.export.write_onnx", lambda network, path: path.write_bytes(b"onnx"))
     with pytest.raises(EngineUnavailable, match="no CUDAExecutionProvider; pip install onnxruntime-gpu"):
-        load_engine("onnx-cuda", tiny_checkpoint.path, report=lambda line: None)
+        load_engine("onnx-cuda", mouth_checkpoint.path, report=lambda line: None)
 
 
 @pytest.mark.usefixtures("with_gpu")
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a PyTorch with CUDA")
 def test_eager_on_cuda_needs_a_pytorch_with_cuda(
-    tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+    mouth_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(EngineUnavailable, match="has no CUDA"):
-        load_engine("eager-cuda", tiny_checkpoint.path)
+        load_engine("eager-cuda", mouth_checkpoint.path)
 
 
 def test_without_a_driver_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

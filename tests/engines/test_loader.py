@@ -50,10 +50,10 @@ def refusing(*names: str) -> dict[str, Factory]:
 
 
 def test_auto_falls_on_and_tells_every_reason(
-    tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+    mouth_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engines.loader.BACKENDS", refusing("openvino", "onnx"))
-    engine, line = load_engine("auto", tiny_checkpoint.path, threads=1)
+    engine, line = load_engine("auto", mouth_checkpoint.path, threads=1)
     assert "PyTorch" in engine.description
     assert "(auto; no GPU: " in line
     assert "openvino: openvino is missing; pip install openvino; onnx: onnx is missing" in line
@@ -61,19 +61,19 @@ def test_auto_falls_on_and_tells_every_reason(
 
 
 def test_a_named_backend_never_falls_back(
-    tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+    mouth_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engines.loader.BACKENDS", refusing("openvino"))
     with pytest.raises(EngineUnavailable, match="openvino is missing; pip install openvino"):
-        load_engine("openvino", tiny_checkpoint.path)
+        load_engine("openvino", mouth_checkpoint.path)
 
 
 def test_with_a_gpu_its_backends_come_first(
-    tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+    mouth_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engines.loader.find_gpu", lambda: Gpu("Test GPU", "9.0", 13000))
     monkeypatch.setattr("engines.loader.BACKENDS", refusing(*GPU_BACKENDS))
-    _, line = load_engine("auto", tiny_checkpoint.path, threads=1)
+    _, line = load_engine("auto", mouth_checkpoint.path, threads=1)
     reasons = line[line.index("(auto") :].split("; ")
     assert reasons[1] == "GPU: Test GPU"
     assert [reason.split(":")[0] for reason in reasons if "is missing" in reason] == list(GPU_BACKENDS)
@@ -91,10 +91,10 @@ def test_a_gpu_may_be_required(monkeypatch: pytest.MonkeyPatch) -> None:
         load_engine("openvino", require_gpu=True)
 
 
-def test_a_precision_that_a_backend_lacks_is_refused(tiny_checkpoint: Checkpoint) -> None:
+def test_a_precision_that_a_backend_lacks_is_refused(mouth_checkpoint: Checkpoint) -> None:
     for backend, precision in (("eager", "int8"), ("onnx", "fp16"), ("openvino", "int8")):
         with pytest.raises(EngineUnavailable, match=f"has no {precision}"):
-            load_engine(backend, tiny_checkpoint.path, precision=precision)
+            load_engine(backend, mouth_checkpoint.path, precision=precision)
 
 
 def test_unknown_backends_are_listed() -> None:
@@ -102,10 +102,10 @@ def test_unknown_backends_are_listed() -> None:
         load_engine("cuda")
 
 
-def test_damaged_weights_are_refused_before_anything_runs(tiny_checkpoint: Checkpoint) -> None:
-    tiny_checkpoint.path.write_bytes(b"not weights")
+def test_damaged_weights_are_refused_before_anything_runs(mouth_checkpoint: Checkpoint) -> None:
+    mouth_checkpoint.path.write_bytes(b"not weights")
     with pytest.raises(EngineError, match="damaged"):
-        load_engine("auto", tiny_checkpoint.path)
+        load_engine("auto", mouth_checkpoint.path)
 
 
 def photos(folder: Path, count: int) -> Path:
@@ -116,10 +116,10 @@ def photos(folder: Path, count: int) -> Path:
 
 
 def test_a_release_has_both_networks_and_says_how_good_they_are(
-    tiny_checkpoint: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    mouth_checkpoint: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    args = ["release", "--weights", str(tiny_checkpoint.path), "--out", str(out), "--half"]
+    args = ["release", "--weights", str(mouth_checkpoint.path), "--out", str(out), "--half"]
     assert main([*args, "--calibration", str(photos(tmp_path / "faces", 12))]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if str(out) in line]
     assert "tiny.xml: 100.00% of labels as eager" in lines[0]
@@ -128,7 +128,7 @@ def test_a_release_has_both_networks_and_says_how_good_they_are(
     assert "tiny.fp16.onnx: " in lines[1]
     endings = ["bin", "fp16.onnx", "int8.bin", "int8.xml", "json", "safetensors", "xml"]
     assert sorted(p.name for p in out.iterdir()) == [f"tiny.{ending}" for ending in endings]
-    assert (out / "tiny.safetensors").stat().st_size < tiny_checkpoint.path.stat().st_size
+    assert (out / "tiny.safetensors").stat().st_size < mouth_checkpoint.path.stat().st_size
     weights = out / "tiny.safetensors"
     assert read_checkpoint(weights).parity["tiny.int8.xml"]["agreement"] >= 0.99
     quantized = openvino.Core().read_model(weights.with_suffix(".int8.xml"))
@@ -144,23 +144,25 @@ def test_a_release_has_both_networks_and_says_how_good_they_are(
         load_engine("auto", weights)
 
 
-def test_a_release_of_weights_only_has_nothing_compiled(tiny_checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_a_release_of_weights_only_has_nothing_compiled(mouth_checkpoint: Checkpoint, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert main(["release", "--weights", str(tiny_checkpoint.path), "--out", str(out), "--weights-only"]) == 0
+    assert (
+        main(["release", "--weights", str(mouth_checkpoint.path), "--out", str(out), "--weights-only"]) == 0
+    )
     released = sorted(path.name for path in out.iterdir())
     assert released == ["tiny.json", "tiny.safetensors"]
     assert read_checkpoint(out / "tiny.safetensors").files.keys() == {"tiny.safetensors"}
 
 
 def test_a_network_that_quantisation_spoils_is_not_released(
-    tiny_checkpoint: Checkpoint,
+    mouth_checkpoint: Checkpoint,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setitem(LEAST_AGREEMENT, "int8", 1.1)
     faces = photos(tmp_path / "faces", 3)
-    args = ["release", "--weights", str(tiny_checkpoint.path), "--out", str(tmp_path / "out")]
+    args = ["release", "--weights", str(mouth_checkpoint.path), "--out", str(tmp_path / "out")]
     assert main([*args, "--calibration", str(faces)]) == 1
     assert "not the same" in capsys.readouterr().err
     left = sorted(path.suffix for path in (tmp_path / "out").iterdir())
@@ -169,9 +171,9 @@ def test_a_network_that_quantisation_spoils_is_not_released(
 
 
 def test_calibration_needs_photos(
-    tiny_checkpoint: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    mouth_checkpoint: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    args = ["release", "--weights", str(tiny_checkpoint.path), "--out", str(tmp_path / "out")]
+    args = ["release", "--weights", str(mouth_checkpoint.path), "--out", str(tmp_path / "out")]
     assert main([*args, "--calibration", str(tmp_path)]) == 1
     assert "at least two" in capsys.readouterr().err
     for name in "ab":
@@ -182,12 +184,12 @@ def test_calibration_needs_photos(
 
 @pytest.mark.parametrize("backend", ["openvino", "onnx"])
 def test_own_weights_are_compiled_once_into_the_cache(
-    backend: str, tiny_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    backend: str, mouth_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engines.cache.user_folder", lambda: tmp_path / "user")
     said: list[str] = []
     for _ in range(2):
-        engine, _ = load_engine(backend, tiny_checkpoint.path, threads=1, report=said.append)
+        engine, _ = load_engine(backend, mouth_checkpoint.path, threads=1, report=said.append)
         engine.close()
     assert sum(line.startswith("built in ") for line in said) == 1
     assert said[0].startswith(f"building the {backend} fp32 engine of tiny")
@@ -200,7 +202,7 @@ engine, _ = load_engine(sys.argv[1], Path(sys.argv[2]), threads=1)
 print(engine.description)
 """
     environment = {**os.environ, "STN_ICNN_CACHE": str(tmp_path / "user")}
-    args = [sys.executable, "-c", blocked, backend, str(tiny_checkpoint.path)]
+    args = [sys.executable, "-c", blocked, backend, str(mouth_checkpoint.path)]
     done = subprocess.run(args, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert ", fp32" in done.stdout, "what is in the cache runs without PyTorch"
@@ -210,13 +212,13 @@ print(engine.description)
 
 
 def test_the_commands_build_list_check_and_clear(
-    tiny_checkpoint: Checkpoint,
+    mouth_checkpoint: Checkpoint,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("engines.cache.user_folder", lambda: tmp_path / "user")
-    weights = ["--weights", str(tiny_checkpoint.path)]
+    weights = ["--weights", str(mouth_checkpoint.path)]
     assert main(["build", *weights, "--backend", "openvino", "--precision", "fp32", "--max-batch", "4"]) == 0
     assert "OpenVINO" in capsys.readouterr().out
     assert main(["list", *weights]) == 0

@@ -33,10 +33,9 @@ from engines.onnx import CPU, open_session
 from engines.parity import compare, sample_crops
 from engines.tensorrt_library import Library, build_plan, find_library, read_network
 from stn_icnn.checkpoint import Checkpoint, load_network, read_checkpoint, save_checkpoint
-from stn_icnn.config import NetworkConfig
 from stn_icnn.network import STNiCNN
 from stn_icnn.precision import with_precision
-from tests.conftest import make_network, tiny_config
+from tests.conftest import make_network, mouth_alone, tiny_config
 from tests.engines import gpu_standin
 from tests.engines.gpu_standin import GPU, Machine
 
@@ -153,12 +152,6 @@ def test_a_sampler_that_is_read_otherwise_is_noticed(
     found = faults(library, path)
     assert len(found) == 24
     assert all(told in fault for fault in found)
-
-
-def mouth_alone() -> NetworkConfig:
-    """A network with one part: writing ONNX takes seconds for each."""
-    config = tiny_config()
-    return replace(config, part_nets={"mouth": config.part_nets["mouth"]})
 
 
 class HalfTheta(nn.Module):
@@ -279,7 +272,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
 def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small network with all that a release has."""
     folder = tmp_path_factory.mktemp("tiny")
-    network = make_network(tiny_config())
+    network = make_network(mouth_alone())
     save_checkpoint(network, network.state_dict(), folder / "tiny.safetensors")
     assert main(["release", "--weights", str(folder / "tiny.safetensors"), "--out", str(folder / "out")]) == 0
     return folder / "out"
@@ -407,8 +400,8 @@ def test_a_network_that_tensorrt_reads_otherwise_is_not_kept(
 
     def misread(library: Library, network: Path, most: int, target: str) -> bytes:
         real(library, network, most, target)
-        nearest = set_attribute("mode", "nearest")
-        return edited(network, tmp_path / "misread.onnx", "GridSample", nearest).read_bytes()
+        rows = set_attribute("axis", 2)
+        return edited(network, tmp_path / "misread.onnx", "Softmax", rows).read_bytes()
 
     machine.monkeypatch.setattr("engines.tensorrt.build_plan", misread)
     with pytest.raises(EngineError, match="the compiled network is not the same"):

@@ -19,7 +19,7 @@ from benchmarks.browser import browser, camera_image, find_chromium, served, vis
 from realtime.errors import UsageError
 from realtime.parser import FaceParser
 from realtime.sources.demo import demo_portrait
-from tests.conftest import Image
+from tests.conftest import Image, skip_or_fail
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -30,7 +30,7 @@ def served_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Brow
     try:
         find_chromium()
     except UsageError as error:
-        pytest.skip(str(error))
+        skip_or_fail(str(error))
     camera = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
     write_camera(camera, frames=1)
     flags = ("--effect", "lips:color=#0030ff,strength=1")
