@@ -9,7 +9,10 @@ from realtime.sources.demo import demo_portrait
 
 image = demo_portrait()  # (H, W, 3) uint8 RGB
 if len(sys.argv) > 1:
-    image = cv2.cvtColor(cv2.imread(sys.argv[1]), cv2.COLOR_BGR2RGB)
+    found = cv2.imread(sys.argv[1])
+    if found is None:
+        sys.exit(f"{sys.argv[1]}: not a picture that OpenCV reads")
+    image = cv2.cvtColor(found, cv2.COLOR_BGR2RGB).astype("uint8")
 
 with FaceParser(precision="fp32") as parser:  # int8, the default, differs a little from CPU to CPU
     faces = parser.parse(image)

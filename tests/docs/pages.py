@@ -58,6 +58,12 @@ def links(page: Path) -> list[str]:
     return _LINK.findall(text)
 
 
+def prose(page: Path) -> list[str]:
+    """Return a page's lines outside blocks and tables."""
+    text = _BLOCK.sub("", page.read_text(encoding="utf-8"))
+    return [line for line in text.splitlines() if not line.lstrip().startswith("|")]
+
+
 def anchors(page: Path) -> set[str]:
     """Return the names by which a page's headings can be linked to."""
     text = _BLOCK.sub("", page.read_text(encoding="utf-8"))

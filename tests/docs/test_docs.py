@@ -25,12 +25,15 @@ from realtime.models import MODELS, is_whole
 from realtime.presets import PRESETS
 from realtime.sources import cameras
 from tests.conftest import Image, VideoMaker
-from tests.docs.pages import PAGES, ROOT, Command, anchors, blocks, commands, links
+from tests.docs.pages import PAGES, ROOT, Command, anchors, blocks, commands, links, prose
 from tests.docs.rules import parsers, try_command
 
 pytestmark = pytest.mark.timeout(90)
 
 _name = attrgetter("name")
+
+LONGEST_LINE, MOST_LONG_LINES = 110, 20
+LONGEST_CARD = 250
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +189,15 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_every_page_is_in_the_index() -> None:
     index = {link.partition("#")[0] for link in links(ROOT / "docs" / "README.md")}
     assert {page.name for page in PAGES if page.name != "README.md"} <= index
+
+
+def test_lines_are_short_and_the_model_card_is_one() -> None:
+    folders = (ROOT, ROOT / "docs", ROOT / "examples", ROOT / ".github", ROOT / ".github" / "ISSUE_TEMPLATE")
+    pages = [page for folder in folders for page in sorted(folder.glob("*.md"))]
+    long = [f"{page.name}: {line}" for page in pages for line in prose(page) if len(line) > LONGEST_LINE]
+    assert len(long) <= MOST_LONG_LINES, "\n".join(long)
+    card = (ROOT / "docs" / "model.md").read_text(encoding="utf-8")
+    assert len(card.splitlines()) <= LONGEST_CARD
 
 
 def _flags(parser: argparse.ArgumentParser) -> Iterator[str]:
