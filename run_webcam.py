@@ -12,7 +12,7 @@ from realtime.app.doctor import run_doctor
 from realtime.app.run import run
 from realtime.errors import UsageError, report_error
 from realtime.serve.options import DEFAULT_ADDRESS
-from realtime.sources.cameras import tell_cameras
+from realtime.sources.cameras import print_cameras
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,7 +88,7 @@ def main(argv: list[str] | None = None) -> int:
     values = vars(args)
     lists_cameras, examines = values.pop("list_cameras"), values.pop("doctor")
     if lists_cameras or examines:
-        return run_doctor() if examines else tell_cameras()
+        return run_doctor() if examines else print_cameras()
     values["effects"] = tuple(values.pop("effect"))
     values["output"], values["stream"] = split_output(values["output"])
     try:

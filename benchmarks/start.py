@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from engines import EngineError
+from engines.onnx import fp16_onnx_name
 from stn_icnn.checkpoint import SHIPPED, read_checkpoint
 
 TIMEOUT_SECONDS = 300.0
@@ -72,7 +73,7 @@ def _shipped_bytes(backend: str, precision: str, weights: Path | None) -> int:
     folder = (weights or SHIPPED).parent
     checkpoint = read_checkpoint(weights)
     stem = f"{checkpoint.path.stem}{'.int8' if precision == 'int8' else ''}"
-    files = {"openvino": [f"{stem}.xml", f"{stem}.bin"], "tensorrt": [f"{stem}.fp16.onnx"]}
+    files = {"openvino": [f"{stem}.xml", f"{stem}.bin"], "tensorrt": [fp16_onnx_name(checkpoint)]}
     names = files.get(backend, [])
     if not all(name in checkpoint.files for name in names) or not names:
         names = [checkpoint.path.name]

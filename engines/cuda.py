@@ -69,7 +69,7 @@ class Cuda:
         return int(self.call("cudaRuntimeGetVersion"))
 
     def call(self, name: str, *args: Any) -> Any:
-        """Call a function of the runtime by name and return its value.
+        """Call a function of the runtime by name and return its value, a tuple where there are several.
 
         Raises:
             CudaError: with CUDA's own words.
@@ -78,11 +78,13 @@ class Cuda:
         if int(status):
             _, text = self.runtime.cudaGetErrorString(status)
             raise CudaError(f"CUDA: {text.decode()} ({name}, error {int(status)})")
+        if len(values) > 1:
+            return tuple(values)
         return values[0] if values else None
 
     def free_memory(self) -> tuple[int, int]:
         """Return free and total bytes of the device's memory."""
-        _, free, total = self.runtime.cudaMemGetInfo()
+        free, total = self.call("cudaMemGetInfo")
         return int(free), int(total)
 
 
@@ -113,16 +115,15 @@ class PinnedBuffer:
     def upload(self, stream: Stream, rows: int) -> None:
         """Copy the first rows to the device, in the stream's order."""
         kind = self._cuda.runtime.cudaMemcpyKind.cudaMemcpyHostToDevice
-        self._cuda.call(
-            "cudaMemcpyAsync", self.device, self._address, rows * self.row_bytes, kind, stream.handle
-        )
+        self._copy(self.device, self._address, rows, kind, stream)
 
     def download(self, stream: Stream, rows: int) -> None:
         """Copy the first rows from the device, in the stream's order."""
         kind = self._cuda.runtime.cudaMemcpyKind.cudaMemcpyDeviceToHost
-        self._cuda.call(
-            "cudaMemcpyAsync", self._address, self.device, rows * self.row_bytes, kind, stream.handle
-        )
+        self._copy(self._address, self.device, rows, kind, stream)
+
+    def _copy(self, to: int, source: int, rows: int, kind: Any, stream: Stream) -> None:
+        self._cuda.call("cudaMemcpyAsync", to, source, rows * self.row_bytes, kind, stream.handle)
 
     def free(self) -> None:
         """Give both back; `host` must not be used any more."""

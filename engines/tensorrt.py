@@ -111,6 +111,7 @@ def build_ahead(
     precision = options.choose("tensorrt", ("fp16", "fp32"))
     library = find_library()
     cache = EngineCache(folder, options.report)
+    network: Path | None = None
     entries = []
     for target in targets:
         card = "another card"
@@ -125,7 +126,7 @@ def build_ahead(
         else:
             name = target
         key = plan_key(checkpoint, precision, options.max_batch, library, name, card)
-        network = onnx_network(checkpoint, options, precision)
+        network = network or onnx_network(checkpoint, options, precision)
 
         def build(folder: Path, network: Path = network, target: str = target, key: Key = key) -> None:
             (folder / PLAN).write_bytes(build_plan(library, network, key.max_batch, target))

@@ -137,7 +137,7 @@ class PlanRunner:
         count = len(crops)
         np.copyto(self._buffers[self._input].host[:count], crops)
         if count in self._graphs:
-            self.launch(count)
+            self._launch(count)
             self._stream.wait()
         else:
             self._graphs[count] = self._prepare(count)
@@ -147,8 +147,8 @@ class PlanRunner:
         """Return the output "probabilities" of `run`."""
         return self.run(crops)["probabilities"]
 
-    def launch(self, count: int) -> None:
-        """Start a batch size that was met before, from host buffer to host buffer, without waiting for it."""
+    def _launch(self, count: int) -> None:
+        """Start a batch size that was met before, from host buffer to host buffer, without waiting."""
         graph = self._graphs[count]
         if graph is not None:
             graph.launch(self._stream)

@@ -47,14 +47,10 @@ class GraphedNetwork:
         if captured is None:
             captured = self._captured[len(crops)] = self._capture(crops.shape)
         captured.crops.numpy()[:] = crops
-        self.launch(len(crops))
+        with self._torch.cuda.stream(self._stream):
+            captured.graph.replay()
         self._stream.synchronize()
         return np.array(captured.probabilities.numpy())
-
-    def launch(self, count: int) -> None:
-        """Start a batch size that was met before, from host to host, without waiting for it."""
-        with self._torch.cuda.stream(self._stream):
-            self._captured[count].graph.replay()
 
     def _capture(self, shape: tuple[int, ...]) -> _Captured:
         torch = self._torch

@@ -55,11 +55,11 @@ def run(config: RunConfig) -> int:
                 serve(config.serving, config, engine.get)
                 return 0
             if is_folder(config.source):
-                return run_folder(config, lambda job: _run_of_many(job, engine))
+                return run_folder(config, lambda job: _run_and_report(job, engine))
             report = run_job(config, engine)
     except (RealtimeError, EngineError) as error:
         return report_error(error)
-    _tell(config, report)
+    _print_report(config, report)
     return 0
 
 
@@ -102,9 +102,9 @@ class WindowParts:
     repaint: Callable[[], RenderedFrame]
 
 
-def _run_of_many(job: RunConfig, engine: LazyEngine) -> bool:
+def _run_and_report(job: RunConfig, engine: LazyEngine) -> bool:
     report = run_job(job, engine, keep_journal=True)
-    _tell(job, report)
+    _print_report(job, report)
     return report is not None and report.stopped
 
 
@@ -249,7 +249,7 @@ def on_signals(numbers: Sequence[signal.Signals], action: Callable[[], None]) ->
             signal.signal(number, handler)
 
 
-def _tell(config: RunConfig, report: Report | None) -> None:
+def _print_report(config: RunConfig, report: Report | None) -> None:
     if report is None:
         print(f"{config.output}: was done before")
         return

@@ -66,7 +66,7 @@ class View:
 def further_views(height: int, width: int) -> tuple[tuple[View, ...], ...]:
     """Return groups of views beyond the whole frame, to be searched together: the frame turned, each tile.
 
-    Turned either way at once, as the detector sees a lying face in both: the surer look is tried first.
+    Turned either way at once, as the detector sees a lying face in both: the surer view is tried first.
     """
     side = max(_TILE, int(_TILE_SHARE * min(height, width)))
     tiles = [

@@ -97,7 +97,7 @@ class Visitor:
             if self._connected.is_set() and not self._over.is_set():
                 await self._paint()
         except RealtimeError as error:
-            self._tell({"error": str(error)})
+            self._send({"error": str(error)})
         finally:
             await self.close()
 
@@ -130,7 +130,7 @@ class Visitor:
             sink = TrackSink(self._painted, loop, lambda: self.wish.split)
             pipeline = Pipeline(self._source, stages, [sink])
             run = loop.run_in_executor(self._room.threads, pipeline.run)
-            self._start(self._tell_figures())
+            self._start(self._send_figures())
             await _first(run, self._over.wait())
             pipeline.stop()
             self._source.interrupt()
@@ -168,7 +168,7 @@ class Visitor:
         try:
             wish = read_wish(text)
         except UsageError as error:
-            self._tell({"error": str(error)})
+            self._send({"error": str(error)})
             return
         self._start(self._take(wish))
 
@@ -179,17 +179,17 @@ class Visitor:
             try:
                 await loop.run_in_executor(self._room.threads, _prepare, wish.effects)
             except RealtimeError as error:
-                self._tell({"error": str(error)})
+                self._send({"error": str(error)})
                 return
             self.wish = wish
 
-    async def _tell_figures(self) -> None:
+    async def _send_figures(self) -> None:
         while True:
             await asyncio.sleep(FIGURES_EVERY)
             self._messages = 0
-            self._tell(self._painted.figures())
+            self._send(self._painted.figures())
 
-    def _tell(self, content: dict[str, str] | dict[str, float]) -> None:
+    def _send(self, content: dict[str, str] | dict[str, float]) -> None:
         if self._channel is not None and self._channel.readyState == "open":
             self._channel.send(json.dumps(content))
 

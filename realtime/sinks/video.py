@@ -92,9 +92,9 @@ class VideoFileSink:
             self._tracks = TrackCopier(info.tracks, self._container)
             stream.metadata.update(self._tracks.video_tags)
         self._container.start_encoding()
-        self._tell_losses()
+        self._warn_of_losses()
 
-    def _tell_losses(self) -> None:
+    def _warn_of_losses(self) -> None:
         lost = list(self._info.lost)
         if self._info.hdr is not None and self._codec not in FLAGS:
             lost.append(f"HDR mastering data ({self._codec} takes none)")

@@ -96,7 +96,7 @@ class WindowSink:
             "r": lambda: self._try(self._record),
         }
         if dispatch(name, actions, controls.toggle):
-            self._tell_of(name)
+            self._show_choice(name)
             self._move_sliders()
         return True
 
@@ -149,7 +149,7 @@ class WindowSink:
         except SinkError as error:
             self._say(str(error), printed=True)
 
-    def _tell_of(self, name: str) -> None:
+    def _show_choice(self, name: str) -> None:
         """Show the chosen effect after a key that changed it; where figures are shown, they tell."""
         chosen = next((slot for slot in self._controls.slots() if slot.chosen), None)
         if chosen is not None and (name.isdigit() or len(name) > 1) and not self._view.figures:

@@ -43,7 +43,7 @@ def find_cameras() -> list[Camera]:
     return _of_the_kernel() if sys.platform.startswith("linux") else _tried()
 
 
-def tell_cameras() -> int:
+def print_cameras() -> int:
     """Print each camera, what it gives and how to use it; return the exit code: 1 where there is none."""
     with hide_native_logs():
         cameras = find_cameras()

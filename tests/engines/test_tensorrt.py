@@ -315,6 +315,7 @@ def test_an_engine_is_built_once_and_replays_a_graph_for_each_batch_size(
     again.close()
 
 
+@pytest.mark.alone  # it asks whether a Python thread goes on meanwhile
 @pytest.mark.parametrize("check", CONTRACT)
 def test_what_surrounds_it_holds_the_contract(check: str, machine: Machine, tiny: Checkpoint) -> None:
     engine, _ = machine.load(tiny)
