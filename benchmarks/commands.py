@@ -21,6 +21,7 @@ from benchmarks import (
     regression,
     shapes,
     suite,
+    video,
 )
 from benchmarks.machine import describe_machine, load, machine_lines
 from benchmarks.plots import require_plots, write_plots
@@ -40,6 +41,7 @@ COMMANDS: dict[str, ModuleType] = {
     "browser": browser,
     "accuracy": accuracy,
     "shapes": shapes,
+    "video": video,
 }
 
 
@@ -51,12 +53,12 @@ def make_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=module.HELP)
         module.configure(command)
         _add_common(command, many_threads=name == "engine")
-        command.add_argument(
-            "--rounds", type=_count, default=module.ROUNDS, help=f"timed rounds (default {module.ROUNDS})"
-        )
+        if module.ROUNDS is not None:
+            _add_timed(command, module.ROUNDS)
     everything = commands.add_parser("all", help=suite.HELP)
     suite.configure(everything)
     _add_common(everything)
+    _add_plots(everything)
     gpu.configure(commands.add_parser("gpu", help=gpu.HELP))
     compare = commands.add_parser(
         "compare", help="compare two --json files by their ratios; exit code 1 where the new one is slower"
@@ -85,6 +87,14 @@ def _add_common(command: argparse.ArgumentParser, many_threads: bool = False) ->
         "--json", type=Path, metavar="FILE", help="write every round, for `compare` and plots"
     )
     command.add_argument("--csv", type=Path, metavar="FILE", help="write the table")
+
+
+def _add_timed(command: argparse.ArgumentParser, rounds: int) -> None:
+    _add_plots(command)
+    command.add_argument("--rounds", type=_count, default=rounds, help=f"timed rounds (default {rounds})")
+
+
+def _add_plots(command: argparse.ArgumentParser) -> None:
     command.add_argument("--plots", type=Path, metavar="DIR", help="write PNG plots")
 
 
@@ -99,6 +109,8 @@ def _measure(args: argparse.Namespace) -> None:
     for path in (args.json, args.csv):
         if path is not None:
             check_writable(path)
+    # Where nothing is timed there is nothing to plot.
+    args.plots = getattr(args, "plots", None)
     if args.plots is not None or getattr(args, "docs", None) is not None:
         require_plots()
     machine = describe_machine()
