@@ -20,6 +20,9 @@ from stn_icnn.labels import CLASS_ID
 PERSON_CONFIDENCE = 0.4
 # The segmenter's edge errs by so many cells of its 256 x 144 grid, and hair is where it errs most.
 PERSON_MARGIN = 3
+# Where it sees less than this share of a face it has missed the person, and can't judge the hair.
+PERSON_SEEN = 0.5
+_NO_FACE = tuple(CLASS_ID[name] for name in ("background", "hair", "hat", "neck_l", "cloth"))
 # The outer ring of a face crop, in sides of it: four pixels of the network's answer of 144.
 BORDER_RING = 0.03
 # What grows beyond the frame of a face, and must not end with it.
@@ -74,10 +77,13 @@ def hair_outside_person(labels: Image, person: Plane) -> Tally:
         person: (h, w) float32, 0 to 1, over the same frame: see `PersonSegmenter.segment`.
 
     Returns:
-        Pixels of hair outside the person and its margin, of all pixels of hair.
+        Pixels of hair outside the person and its margin, of all pixels of hair; nothing where the segmenter
+        has missed the person.
     """
-    hair = labels == CLASS_ID["hair"]
+    hair, face = labels == CLASS_ID["hair"], ~np.isin(labels, _NO_FACE)
     near = _near_person(person, labels.shape)
+    if np.count_nonzero(face & near) < PERSON_SEEN * np.count_nonzero(face):
+        return Tally()
     return Tally(int(np.count_nonzero(hair & ~near)), int(np.count_nonzero(hair)))
 
 

@@ -42,7 +42,7 @@ class QualitySink:
         self._known: list[int | None] = []
         self._pooled = dict.fromkeys(SHOWN_FROM, Tally())
         self._ious: list[float] = []
-        self._compared = self._left_out = 0
+        self._hair_frames = self._compared = self._left_out = 0
 
     def write(self, rendered: RenderedFrame) -> bool:
         """Measure a frame."""
@@ -55,6 +55,7 @@ class QualitySink:
         }
         for kind, tally in tallies.items():
             self._pooled[kind] += tally
+        self._hair_frames += tallies[HAIR].total > 0
         self._found.append(len(rendered.faces))
         self._known.append(None if self._ranges is None else faces_at(self._ranges, seconds))
         faults = [*self._count_fault(), *_faults(tallies)]
@@ -74,6 +75,7 @@ class QualitySink:
             "frames": len(self._found),
             "faces_per_frame": _mean(self._found),
             **self._count_figures(),
+            "hair_frames": self._hair_frames,
             "hair_outside_person_share": shares[HAIR],
             "border_hair_share": shares[BORDER],
             "temporal_iou": _mean(self._ious),

@@ -16,8 +16,9 @@ from realtime.frames import Image, Plane
 from stn_icnn.labels import IGNORE
 from training.metrics import confusion
 
-# Longer side in pixels at which frames are compared, at most: flow costs 20 ms there.
-FLOW_SIDE = 640
+# Longer side in pixels, at most, at which flow is estimated (20 ms) and at which labels are compared: compared
+# at the flow's own size, labels that only moved changed by 1.1 % instead of 0.7.
+FLOW_SIDE, COMPARED_SIDE = 640, 1280
 # DIS refuses pictures smaller than one of its patches.
 _SMALLEST = 12
 # A pixel whose warped colour differs by more levels in any channel shows something else: an occlusion.
@@ -54,8 +55,8 @@ def temporal_agreement(
     Returns:
         None where the frames do not correspond.
     """
-    past, now = _shrink(earlier), _shrink(later)
-    if min(now.shape[:2]) < _SMALLEST or past.shape != now.shape:
+    past, now = _shrink(earlier, COMPARED_SIDE), _shrink(later, COMPARED_SIDE)
+    if min(_shrink(now, FLOW_SIDE).shape[:2]) < _SMALLEST or past.shape != now.shape:
         return None
     size = now.shape[1::-1]
     past_labels, labels = (
@@ -100,12 +101,13 @@ def compare_labels(expected: Image, labels: Image) -> Agreement:
 
 def _find_places(earlier: Image, later: Image) -> tuple[Plane, Plane]:
     """Return x and y, (H, W) float32 each, in the earlier frame of what each pixel of the later one shows."""
-    before, now = (cv2.cvtColor(each, cv2.COLOR_RGB2GRAY) for each in (earlier, later))
-    height, width = now.shape
-    flow = _dense_flow().calc(now, before, np.zeros((height, width, 2), np.float32))
-    x = np.arange(width, dtype=np.float32) + flow[..., 0]
-    y = np.arange(height, dtype=np.float32)[:, None] + flow[..., 1]
-    return np.asarray(x, np.float32), np.asarray(y, np.float32)
+    height, width = later.shape[:2]
+    before, now = (cv2.cvtColor(_shrink(each, FLOW_SIDE), cv2.COLOR_RGB2GRAY) for each in (earlier, later))
+    flow = _dense_flow().calc(now, before, np.zeros((*now.shape, 2), np.float32))
+    large = cv2.resize(flow, (width, height)) * (width / now.shape[1], height / now.shape[0])
+    x = np.arange(width) + large[..., 0]
+    y = np.arange(height)[:, None] + large[..., 1]
+    return x.astype(np.float32), y.astype(np.float32)
 
 
 @cache
@@ -113,9 +115,9 @@ def _dense_flow() -> cv2.DISOpticalFlow:
     return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
 
-def _shrink(image: Image) -> Image:
-    """Return a frame at the size that it is compared at; never enlarged."""
+def _shrink(image: Image, longest: int) -> Image:
+    """Return a frame whose longer side is at most so long, in pixels; never enlarged."""
     height, width = image.shape[:2]
-    scale = min(1.0, FLOW_SIDE / max(height, width))
+    scale = min(1.0, longest / max(height, width))
     size = (max(1, round(scale * width)), max(1, round(scale * height)))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -175,9 +175,11 @@ def _settings(args: argparse.Namespace) -> dict[str, object]:
         "max_frames": args.frames,
         "people": None if args.people is None else args.people.name,
         "person_confidence": quality.PERSON_CONFIDENCE,
+        "person_seen_share": quality.PERSON_SEEN,
         "person_margin_cells": quality.PERSON_MARGIN,
         "border_ring_sides": quality.BORDER_RING,
         "flow_side_pixels": temporal.FLOW_SIDE,
+        "compared_side_pixels": temporal.COMPARED_SIDE,
         "photometric_levels": temporal.PHOTOMETRIC_LEVELS,
         "most_occluded_share": temporal.MOST_OCCLUDED,
     }
