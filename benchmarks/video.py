@@ -28,6 +28,7 @@ from realtime.pipeline import Pipeline, Stage
 from realtime.sinks.image import IMAGE_SUFFIXES, save_image
 from realtime.sinks.sink import check_writable, one_of
 from realtime.sources import open_source
+from stn_icnn.checkpoint import read_checkpoint
 
 HELP = "quality of the parsing of clips without labels: faces counted, hair outside people, cut off, flicker"
 # Nothing is timed.
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> Result:
 
     Raises:
         UsageError: if a flag, a clip or the file of known faces makes no sense.
-        RealtimeError, EngineError: if a clip, a model or an engine can't be had.
+        RealtimeError, EngineError, CheckpointError: if a clip, a model, an engine or weights can't be had.
     """
     cv2.setNumThreads(1)
     names = _check(args)
@@ -121,6 +122,9 @@ def _check(args: argparse.Namespace) -> list[str]:
         if args.sheet.suffix.lower() not in IMAGE_SUFFIXES:
             raise UsageError(f"{args.sheet}: a contact sheet is an image: one of {one_of(IMAGE_SUFFIXES)}")
         check_writable(args.sheet)
+    if args.weights is not None:
+        # Before the shipped ones are compiled, which takes seconds.
+        read_checkpoint(args.weights)
     names = [Path(clip).name for clip in args.clips]
     for clip in args.clips:
         _check_clip(clip)
@@ -144,7 +148,8 @@ def _load_networks(
     """Load the shipped network and the one given; note what runs."""
     weights: dict[str, Path | None] = {SHIPPED_NAME: None}
     if args.weights is not None:
-        weights[args.weights.stem] = args.weights
+        name = args.weights.stem
+        weights[str(args.weights) if name == SHIPPED_NAME else name] = args.weights
     networks = {}
     for name, path in weights.items():
         config = RunConfig(weights=path, threads=args.threads, max_frames=args.frames)

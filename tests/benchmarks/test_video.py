@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +16,7 @@ from benchmarks.__main__ import main
 from benchmarks.known_faces import FaceRange
 from benchmarks.quality_sink import QualitySink
 from benchmarks.report import Row, read_json
-from benchmarks.worst_frames import Fault, WorstFrames, assemble_sheet
+from benchmarks.worst_frames import WorstFrames
 from realtime.frames import Detection, Frame, ParsedFace, RenderedFrame
 from realtime.frames.geometry import Alignment
 from stn_icnn.checkpoint import SHIPPED
@@ -131,26 +130,6 @@ def test_a_cut_is_left_out() -> None:
     assert (figures["compared_pairs"], figures["left_out_pairs"]) == (0, 1)
     assert figures["temporal_iou"] == -1.0
     assert "changed labels" not in shown
-
-
-def test_the_worst_frame_of_a_kind_stays() -> None:
-    drawn: list[str] = []
-
-    def draw(name: str) -> Callable[[], Image]:
-        def picture_of() -> Image:
-            drawn.append(name)
-            return np.zeros((60, 2 * worst_frames.PICTURE_WIDTH, 3), np.uint8)
-
-        return picture_of
-
-    worst = WorstFrames("clip")
-    for seconds, severity in enumerate((0.1, 0.3, 0.2)):
-        worst.add([Fault("border", severity, "border")], float(seconds), draw(f"{severity}"))
-    worst.add([Fault("hair", 0.1, "hair")], 3.0, draw("hair"))
-    worst.add([], 4.0, draw("clean"))
-    assert drawn == ["0.1", "0.3", "hair"]
-    sheet = assemble_sheet([*worst.tiles(), worst.tiles()[0]])
-    assert sheet.shape == (2 * (60 + worst_frames.CAPTION), 4 * worst_frames.PICTURE_WIDTH, 3)
 
 
 def test_means_leave_out_what_was_not_measured() -> None:
