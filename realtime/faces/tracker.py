@@ -249,7 +249,7 @@ class FaceTracker:
         return [self._smooth(*one, now) for one in zip(shown, faces, crops, strict=True)]
 
     def _without_doubles(self, observations: Sequence[Observation]) -> list[Observation]:
-        """Return those of faces; of two tracks that see one face, the one that it resembles. Others are lost."""
+        """Return those of faces; of two tracks on one face, the one that it resembles. Others are lost."""
         kept: list[Observation] = []
         # A new track comes last: it resembles itself whatever it is.
         order = sorted(
