@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from realtime.faces.evidence import parsing_evidence
 from realtime.faces.keypoints import align_keypoints, complete_keypoints, find_keypoints
 from realtime.faces.parsing import GLASSES_SHARE, NOSE_SHARE, SURE_SCORE, share_of
 from realtime.faces.smoothing import distance
@@ -32,6 +33,7 @@ class Observation:
         distance: how far that is from the crop, in sides.
         appearance: see `describe_appearance`.
         is_face: it parses as a face at all.
+        evidence: how much of a face it shows, 0 to 1, see `parsing_evidence`.
     """
 
     track: Track
@@ -41,6 +43,7 @@ class Observation:
     distance: float
     appearance: Plane
     is_face: bool
+    evidence: float
 
     @property
     def score(self) -> float:
@@ -74,7 +77,8 @@ def make_observation(track: Track, face: ParsedFace, crop: Image, predicted: Poi
     # Closed eyes or a profile: the whole frame's detection is believed for nose and mouth, a view's isn't.
     enough = parts >= 3 or bool(track.whole and seen[2:].all())
     is_face = _is_face(track, face, parts, enough)
-    return Observation(track, face, crop, keypoints, off, describe_appearance(crop), is_face)
+    evidence = parsing_evidence(face, found)
+    return Observation(track, face, crop, keypoints, off, describe_appearance(crop), is_face, evidence)
 
 
 def _is_face(track: Track, face: ParsedFace, parts: int, enough: bool) -> bool:

@@ -15,21 +15,22 @@ from dataclasses import replace
 from engines import Engine
 from realtime.faces.cuts import CutDetector
 from realtime.faces.detector import FaceDetector
+from realtime.faces.evidence import NEW_TRACK_THRESHOLD, TRACK_HIGH_THRESHOLD, TrackEvidence
 from realtime.faces.keypoints import align_keypoints, detected_keypoints
 from realtime.faces.observation import Observation, make_observation
-from realtime.faces.parsing import SURE_SCORE, parse_crops
+from realtime.faces.parsing import parse_crops
+from realtime.faces.search import FaceSearch, Found
 from realtime.faces.smoothing import STRENGTH, CropSmoother, ParsingSmoother
 from realtime.faces.tracks import (
     Track,
     appearance_distance,
     associate,
     describe_appearance,
-    is_rotated_double,
     lies_on,
     same_place,
 )
 from realtime.faces.tta import parse_augmented
-from realtime.faces.views import further_views
+from realtime.faces.views import View
 from realtime.frames import Detection, Frame, Image, ParsedFace, ParsedFrame, Points
 
 # A face that lies this far, in sides, from where its crop was laid is cut out and parsed once more.
@@ -69,6 +70,7 @@ class FaceTracker:
         self.detector, self.engine = detector, engine
         self.detection_period, self.smoothing = detection_period, smoothing
         self.thorough, self.tta = thorough, tta
+        self._search = FaceSearch(detector, thorough)
         self._last_id = 0
         self.reset()
 
@@ -79,19 +81,19 @@ class FaceTracker:
         begins there, which a resumed one relies on.
         """
         self._tracks: list[Track] = []
-        self._next_view_group = 0
+        self._search.reset()
         self._cut = CutDetector()
         self._time: float | None = None
-        self._frames_since_cut = 0
+        self._frames_since_cut, self._scene_begins = 0, True
 
     def update(self, frame: Frame) -> ParsedFrame:
         """Return the faces of a frame, largest first; frames come in order of time."""
         image, now = frame.image, float(frame.time)
         if self._time is not None and not 0.0 < now - self._time <= MAX_GAP:
             self.reset()
-        self._time = now
+        self._scene_begins, self._time = self._time is None, now
         if self._cut(image):
-            self._tracks, self._frames_since_cut = [], 0
+            self._tracks, self._frames_since_cut, self._scene_begins = [], 0, True
         searched = self._detect_in_turn(image, now)
         observations = self._observe(image, self._select(), now)
         if not searched and not all(observation.is_face for observation in observations):
@@ -108,45 +110,37 @@ class FaceTracker:
         full = len(selected) == self.detector.max_faces
         period = self.detection_period * (_FULL_PERIOD_FACTOR if full else 1)
         turn, self._frames_since_cut = self._frames_since_cut % period, self._frames_since_cut + 1
-        if not selected or turn == 0:
+        # A second look at new tracks, where the first one saw them.
+        due = [track for track in selected if track.evidence.is_due(now)]
+        views = {track.view: None for track in due if track.view is not None}
+        if not selected or turn == period // 2:
             # Further views have a turn of their own, so that no frame takes long without need.
-            self._detect(image, now, further=not selected or period == 1)
-            return True
-        if turn == period // 2:
-            self._detect(image, now, whole=False)
-        return False
+            views |= dict.fromkeys(self._search.next_views(image))
+        whole = not selected or turn == 0 or any(track.view is None for track in due)
+        if whole or views:
+            self._detect(image, now, whole, tuple(views))
+        return whole
 
-    def _detect(self, image: Image, now: float, whole: bool = True, further: bool = True) -> None:
-        """Search the whole frame, one group of further views of it (in turns), or both; then associate.
-
-        A thorough tracker searches every group.
-        """
-        detections = list(self.detector.detect(image)) if whole else []
-        of_whole, alternatives = len(detections), dict[int, Detection]()
-        # The best view of a face first: the others of it are then left out.
-        for face in sorted(self._search_views(image) if further else [], key=lambda face: -face.score):
-            _merge(detections, alternatives, face)
+    def _detect(self, image: Image, now: float, whole: bool, views: Sequence[View]) -> None:
+        """Search the whole frame, some further views of it, or both; then associate."""
+        found = self._search(image, whole, views)
+        detections = [face.detection for face in found]
         crops = [align_keypoints(detected_keypoints(each)).crop(image, 64) for each in detections]
         appearances = [describe_appearance(crop) for crop in crops]
         matched = associate(detections, appearances, self._tracks, now)
-        for index, detection in enumerate(detections):
+        for index, face in enumerate(found):
             if index in matched:
-                # A further view alone knows no more of a face that is tracked.
-                track = matched[index]
-                if track.lost:
-                    track.alternative = alternatives.get(index)
-                if whole or track.lost:
-                    track.detected(detection, now)
-            elif not self._is_tracked(detection, now):
-                self._spawn(detection, alternatives.get(index), index < of_whole, now)
+                self._found_again(matched[index], face, whole, now)
+            elif not self._is_tracked(face.detection, now):
+                self._spawn(face, now)
 
-    def _search_views(self, image: Image) -> list[Detection]:
-        """Return the faces that the next group of further views, or every group, shows whole."""
-        groups = further_views(*image.shape[:2])
-        views = sum(groups, ()) if self.thorough else groups[self._next_view_group % len(groups)]
-        self._next_view_group += 1
-        found = [view.back(face) for view in views for face in self.detector.search(view.cut(image))]
-        return [face for face in found if any(view.holds(face) for view in views)]
+    def _found_again(self, track: Track, face: Found, whole: bool, now: float) -> None:
+        if track.lost:
+            track.alternative = face.alternative
+        # A further view alone knows no more of a face that is tracked.
+        if whole or track.lost:
+            track.detected(face.detection, now)
+        track.evidence.detect(now)
 
     def _is_tracked(self, detection: Detection, now: float) -> bool:
         """Say whether a detection lies on a face that is tracked already: a second, worse view of it."""
@@ -155,11 +149,10 @@ class FaceTracker:
 
     # Spawn and retire.
 
-    def _spawn(self, detection: Detection, alternative: Detection | None, whole: bool, now: float) -> None:
-        self._last_id += 1
-        smoother = ParsingSmoother(self.smoothing)
-        track = Track(self._last_id, detection, detected_keypoints(detection), now, smoother)
-        track.whole, track.alternative = whole, alternative
+    def _spawn(self, face: Found, now: float) -> None:
+        keypoints, smoother = detected_keypoints(face.detection), ParsingSmoother(self.smoothing)
+        track = Track(face.detection, keypoints, now, smoother, TrackEvidence(now))
+        track.whole, track.view, track.alternative = face.view is None, face.view, face.alternative
         self._tracks.append(track)
 
     def _retire(self, now: float) -> None:
@@ -167,13 +160,13 @@ class FaceTracker:
         self._tracks = [
             track
             for track in self._tracks
-            if not track.lost or (track.appearance is not None and now - track.seen <= MAX_TIME_LOST)
+            if not track.lost or (track.track_id and now - track.seen <= MAX_TIME_LOST)
         ]
 
     def _select(self) -> list[Track]:
         """Return the tracks to observe: the largest that are not lost; the others are lost from now on."""
         alive = [track for track in self._tracks if not track.lost]
-        alive.sort(key=lambda track: -track.side * (_TRACKED_BONUS if track.appearance is not None else 1.0))
+        alive.sort(key=lambda track: -track.side * (_TRACKED_BONUS if track.evidence.confirmed else 1.0))
         for track in alive[self.detector.max_faces :]:
             track.lost = True
         return alive[: self.detector.max_faces]
@@ -229,10 +222,10 @@ class FaceTracker:
         """Search out of turn, as a face was lost, and observe what was found."""
         for observation in observations:
             observation.track.lost |= not observation.is_face
-        self._detect(image, now)
+        self._detect(image, now, True, self._search.next_views(image))
         good = [observation for observation in observations if observation.is_face]
-        known = {observation.track.track_id for observation in good}
-        rest = [track for track in self._select() if track.track_id not in known]
+        known = {observation.track for observation in good}
+        rest = [track for track in self._select() if track not in known]
         return good + self._observe(image, rest, now)
 
     # Update.
@@ -240,12 +233,32 @@ class FaceTracker:
     def _update_tracks(
         self, image: Image, observations: Sequence[Observation], now: float
     ) -> list[ParsedFace]:
-        """Update tracks by their observations; of two that see one face it is the one that it resembles."""
+        """Update tracks by their observations; return the faces of those that may be shown."""
+        shown = []
+        for observation in self._without_doubles(observations):
+            track = observation.track
+            self._weigh(observation, now)
+            if track.evidence.confirmed:
+                shown.append(observation)
+            elif not track.lost:
+                track.update(observation.keypoints, observation.appearance, now)
+        faces = parse_augmented(image, [observation.face for observation in shown], self.engine, self.tta)
+        crops = [observation.crop for observation in shown]
+        if self.tta > 1:
+            crops = [face.alignment.crop(image, self.engine.spec.input_size) for face in faces]
+        return [self._smooth(*one, now) for one in zip(shown, faces, crops, strict=True)]
+
+    def _without_doubles(self, observations: Sequence[Observation]) -> list[Observation]:
+        """Return those of faces; of two tracks on one face, the one that it resembles. Others are lost."""
         kept: list[Observation] = []
         # A new track comes last: it resembles itself whatever it is.
         order = sorted(
             observations,
-            key=lambda one: (one.track.appearance is None, appearance_distance(one.appearance, one.track)),
+            key=lambda one: (
+                not one.track.evidence.confirmed,
+                one.track.appearance is None,
+                appearance_distance(one.appearance, one.track),
+            ),
         )
         for observation in order:
             double = any(same_place(observation.keypoints, other.keypoints) for other in kept)
@@ -253,38 +266,25 @@ class FaceTracker:
                 kept.append(observation)
             else:
                 observation.track.lost = True
-        faces = parse_augmented(image, [observation.face for observation in kept], self.engine, self.tta)
-        crops = [observation.crop for observation in kept]
-        if self.tta > 1:
-            crops = [face.alignment.crop(image, self.engine.spec.input_size) for face in faces]
-        return [self._smooth(*one, now) for one in zip(kept, faces, crops, strict=True)]
+        return kept
+
+    def _weigh(self, observation: Observation, now: float) -> None:
+        """Confirm a track that has shown enough of a face, drop one that hasn't for too long."""
+        track, evidence = observation.track, observation.track.evidence
+        seen = track.detection.score, observation.evidence, track.whole
+        evidence.observe(*seen, now)
+        if self.thorough:
+            evidence.judge_alone(*seen, NEW_TRACK_THRESHOLD)
+        elif self._scene_begins:
+            evidence.judge_alone(*seen, TRACK_HIGH_THRESHOLD)
+        if not self.thorough and evidence.is_gone(now):
+            evidence.confirmed, track.lost = False, True
 
     def _smooth(self, observation: Observation, face: ParsedFace, crop: Image, now: float) -> ParsedFace:
         track = observation.track
+        if not track.track_id:
+            self._last_id += 1
+            track.track_id = self._last_id
         planes = track.parsing(face.probabilities, crop, face.alignment, now - track.seen)
         track.update(observation.keypoints, observation.appearance, now)
         return replace(face, detection=track.detection, probabilities=planes, track_id=track.track_id)
-
-
-def _merge(detections: list[Detection], alternatives: dict[int, Detection], face: Detection) -> None:
-    """Add what only a further view shows; one that may be better than a known detection to its alternatives.
-
-    It stays doubtful, and must parse as a face.
-
-    Args:
-        detections: known ones.
-        alternatives: by index of those, another detection of the same face.
-        face: from a further view, in the image's pixels.
-    """
-    keypoints = detected_keypoints(face)
-    doubtful = replace(face, score=min(face.score, SURE_SCORE - 0.01))
-    for index, known in enumerate(detections):
-        before = detected_keypoints(known)
-        if is_rotated_double(keypoints, before):
-            alternatives.setdefault(index, doubtful)
-            return
-        if same_place(keypoints, before):
-            if known.score < doubtful.score:
-                detections[index] = doubtful
-            return
-    detections.append(doubtful)

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
+from realtime.faces.evidence import TrackEvidence
 from realtime.faces.keypoints import align_keypoints, complete_keypoints, detected_keypoints, similarity
 from realtime.faces.parsing import SURE_SCORE
 from realtime.faces.smoothing import CropSmoother, ParsingSmoother, distance
+from realtime.faces.views import View
 from realtime.frames import Detection, Image, Plane
 from realtime.frames.geometry import Alignment, Points
 
@@ -35,34 +37,38 @@ _VELOCITY_SHARE = 0.5
 _APPEARANCE_SHARE = 0.05
 
 
-@dataclass
+@dataclass(eq=False)
 class Track:
-    """One face over time.
+    """One face over time; two are the same only if they are one object.
 
     Attributes:
-        track_id: its identity, from 1.
         detection: how the detector saw it last.
         keypoints: (4, 2) as in `realtime.faces.keypoints`, pixels, at time `seen`.
         seen: time of the frame that it was last seen in, seconds.
         parsing: averages its probabilities.
+        evidence: what speaks for it being a face, and whether it may be shown.
+        track_id: its identity, from 1, given when it is first shown; 0 until then.
         crop: steadies its crop.
         velocity: (2,) pixels a second.
         lost: it wasn't seen in the last frame.
         appearance: (8, 8, 3) float32, its slow mean appearance, which tells it from others after a crossing.
         whole: the whole frame showed it; False where only a further view of it did.
+        view: that further view.
         alternative: another detection of it, to be tried beside `detection` at its next observation.
     """
 
-    track_id: int
     detection: Detection
     keypoints: Points
     seen: float
     parsing: ParsingSmoother
+    evidence: TrackEvidence
+    track_id: int = 0
     crop: CropSmoother = field(default_factory=CropSmoother)
     velocity: Points = field(default_factory=lambda: np.zeros(2))
     lost: bool = False
     appearance: Plane | None = None
     whole: bool = True
+    view: View | None = None
     alternative: Detection | None = None
 
     @property
@@ -95,6 +101,9 @@ class Track:
         drifted = (
             sure and distance(align_keypoints(keypoints), align_keypoints(self.predict(now))) > MAX_DRIFT
         )
+        if self.lost and not self.evidence.confirmed:
+            # It was dropped because it didn't look like a face: it has to earn its place again.
+            self.evidence = TrackEvidence(now)
         if self.lost or drifted:
             self.keypoints = complete_keypoints(keypoints, self.keypoints)
             self.velocity, self.crop, self.seen = np.zeros(2), CropSmoother(), now
@@ -150,11 +159,11 @@ def associate(
                 pairs.append((cost, index, track))
     pairs.sort(key=lambda pair: pair[0])
     matched: dict[int, Track] = {}
-    taken: set[int] = set()
+    taken: set[Track] = set()
     for _, index, track in pairs:
-        if index not in matched and track.track_id not in taken:
+        if index not in matched and track not in taken:
             matched[index] = track
-            taken.add(track.track_id)
+            taken.add(track)
     return matched
 
 

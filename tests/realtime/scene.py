@@ -68,12 +68,18 @@ class DrawnFace:
         return Detection(box, score, self.point(-0.5, 0.0), self.point(0.5, 0.0), self.point(0.0, 1.1))
 
 
-def scene(faces: list[DrawnFace], index: int = 0, size: tuple[int, int] = (360, 640)) -> Frame:
-    """A frame of faces at 30 frames a second, the last one in front."""
+def scene(
+    faces: list[DrawnFace],
+    index: int = 0,
+    size: tuple[int, int] = (360, 640),
+    rate: int = 30,
+    hidden: tuple[str, ...] = (),
+) -> Frame:
+    """A frame of faces, the last one in front; so many frames a second; some parts are hidden."""
     image = np.full((*size, 3), 90, np.uint8)
     for face in faces:
-        face.draw(image)
-    return Frame(image, index, Fraction(index, 30), 0.0)
+        face.draw(image, hidden)
+    return Frame(image, index, Fraction(index, rate), 0.0)
 
 
 class ColourEngine:
