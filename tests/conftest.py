@@ -24,7 +24,8 @@ from stn_icnn.network import STNiCNN
 Image = npt.NDArray[np.uint8]
 SHARED_CLASSES = tuple(range(19))
 
-torch.set_num_threads(2)
+# One for each of the processes that share the cores: threads that wait for each other cost most of all.
+torch.set_num_threads(1)
 cv2.setNumThreads(1)
 
 

@@ -71,7 +71,7 @@ def _small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
 def fit_args(folder: Path, out: Path, settings: str = SETTINGS) -> list[str]:
     config = folder / "tiny.toml"
     config.write_text(settings)
-    data = ["--data", str(folder), "--out", str(out), "--workers", "0", "--threads", "2"]
+    data = ["--data", str(folder), "--out", str(out), "--workers", "0", "--threads", "1"]
     return ["fit", "--config", str(config), "--device", "cpu", *data]
 
 
