@@ -77,11 +77,13 @@ def score(engine: Engine, faces: Iterable[Sample]) -> dict[str, Figure]:
     """
     from training.metrics import BoundaryTally, confusion, scores
 
-    ids, side = np.array(engine.spec.classes, np.uint8), engine.spec.input_size
+    ids, spec = np.array(engine.spec.classes, np.uint8), engine.spec
+    side = spec.packing.input_size
     matrix, edges, count = np.zeros((19, 19), np.int64), BoundaryTally(), 0
     for image, label in faces:
         crop = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
-        planes = engine.infer(np.asarray(crop, np.uint8)[None])[0]
+        packed = spec.packing.pack_crop(np.asarray(crop, np.uint8))
+        planes = spec.packing.maps(engine.infer(packed[None])[0]).face
         # Enlarged as probabilities, which only then become labels.
         height, width = label.shape
         large = np.stack([cv2.resize(plane, (width, height)) for plane in planes])
@@ -139,5 +141,5 @@ def _engines(weights: Sequence[Path], threads: int, notes: list[str]) -> Iterato
 
 
 def _call(engine: Engine) -> Callable[[], object]:
-    side = engine.spec.input_size
-    return partial(engine.infer, np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8))
+    shape = (1, *engine.spec.input_shape)
+    return partial(engine.infer, np.random.default_rng(0).integers(0, 256, shape, np.uint8))

@@ -77,7 +77,7 @@ def _scores(paths: list[Path], data: Path, label: Callable[[Image, Points], Labe
     # Here, so that the other benchmarks run without torch.
     from training.data import DataError, read_image
     from training.evaluate import overlaps
-    from training.label import outline_masks, read_points
+    from training.framing import outline_masks, read_points
 
     rows: list[Scores] = []
     try:

@@ -108,6 +108,6 @@ def _calls(engines: dict[str, Engine], batch: int) -> dict[str, Callable[[], obj
     rng = np.random.default_rng(0)
     calls: dict[str, Callable[[], object]] = {}
     for name, engine in engines.items():
-        side = engine.spec.input_size
-        calls[name] = partial(engine.infer, rng.integers(0, 256, (batch, side, side, 3), dtype=np.uint8))
+        shape = (batch, *engine.spec.input_shape)
+        calls[name] = partial(engine.infer, rng.integers(0, 256, shape, dtype=np.uint8))
     return calls

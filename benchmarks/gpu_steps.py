@@ -30,6 +30,7 @@ from engines.parity import LEAST_AGREEMENT, MOST_DIFFERENCE, sample_crops
 from engines.tensorrt_library import INSTALL, build_plan, find_library
 from engines.tensorrt_runner import PlanRunner
 from stn_icnn.checkpoint import CheckpointError, load_network, read_checkpoint
+from stn_icnn.packing import Packing
 
 if TYPE_CHECKING:
     import torch
@@ -65,28 +66,29 @@ class Job:
         return engine
 
 
-def read_faces(path: Path | None, side: int) -> Crops:
+def read_faces(path: Path | None, packing: Packing) -> Crops:
     """Return the crops to compare on.
 
     Args:
-        path: a folder of photos, or a .npy of uint8 (N, S, S, 3); None for drawn stand-ins.
-        side: S.
+        path: a folder of photos, or a .npy of uint8 (N, *packing.input_shape); None for drawn stand-ins.
+        packing: of the network.
 
     Raises:
         EngineError: if the file holds something else.
     """
     if path is None:
-        return sample_crops(side, 16)
+        return sample_crops(packing, 16)
     if path.is_dir():
         from engines.quantize import read_crops
 
-        return read_crops(path, side, 64)
+        return read_crops(path, packing, 64)
     try:
         crops = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise EngineError(f"{path}: not a .npy file ({error})") from None
-    if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[1:] != (side, side, 3) or not len(crops):
-        raise EngineError(f"{path}: {crops.dtype} {crops.shape}, not uint8 (N, {side}, {side}, 3)")
+    shape = packing.input_shape
+    if crops.dtype != np.uint8 or crops.shape[1:] != shape or not len(crops):
+        raise EngineError(f"{path}: {crops.dtype} {crops.shape}, not uint8 (N, {', '.join(map(str, shape))})")
     return np.asarray(crops)
 
 
@@ -117,7 +119,9 @@ def parity(job: Job, precision: str) -> Found:
     names = Stages.names(network)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "stages.onnx"
-        write_onnx_of(Stages(with_precision(network, precision)), path, network.config.input_size, names)
+        write_onnx_of(
+            Stages(with_precision(network, precision)), path, network.config.packing.input_shape, names
+        )
         runner = open_runner(path)
     stages = Stages(network)
     worst = dict.fromkeys(names, 0.0)
@@ -204,10 +208,10 @@ def plain_eager(job: Job) -> Found:
 
     network = place(load_network(read_checkpoint(job.weights)), "cuda")
     infer = eager(network)
-    side = network.config.input_size
+    shape = network.config.packing.input_shape
     found: Found = {"torch": torch.__version__}
     for count in BATCHES:
-        crops = np.zeros((count, side, side, 3), np.uint8)
+        crops = np.zeros((count, *shape), np.uint8)
         found[f"batch {count}"] = timed(partial(infer, crops), count)
     return found
 
@@ -236,7 +240,7 @@ def write_bisenet(path: Path) -> None:
     from engines.export import write_onnx_of
 
     network: torch.nn.Module = HalfBiSeNet(random_bisenet()).eval()
-    write_onnx_of(network, path, SIDE, ["probabilities"])
+    write_onnx_of(network, path, (SIDE, SIDE, 3), ["probabilities"])
 
 
 def start(job: Job, backend: str) -> Found:
@@ -299,8 +303,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--crops", type=Path)
     args = parser.parse_args(argv)
     try:
-        side = read_checkpoint(args.weights).network["input_size"]
-        found = STEPS[args.step](Job(args.weights, read_faces(args.crops, side)), *args.argument)
+        packing = Packing.of(read_checkpoint(args.weights).network)
+        found = STEPS[args.step](Job(args.weights, read_faces(args.crops, packing)), *args.argument)
     except (EngineError, CheckpointError, ImportError, OSError) as error:
         found = {"error": str(error)}
     print(json.dumps(found), flush=True)

@@ -123,18 +123,18 @@ def _networks(rounds: int, threads: int, notes: list[str]) -> list[Row]:
     """Compare the networks alone, one face, all by OpenVINO."""
     rng = np.random.default_rng(0)
 
-    def pixels(side: int) -> Image:
-        return rng.integers(0, 256, (1, side, side, 3), np.uint8)
+    def pixels(*shape: int) -> Image:
+        return rng.integers(0, 256, (1, *shape), np.uint8)
 
     calls: Calls = {}
     for precision in ("int8", "fp32"):
         engine, _ = load_engine("openvino", None, threads, precision, max_batch=1)
-        calls[f"ours {precision}"] = partial(engine.infer, pixels(engine.spec.input_size))
+        calls[f"ours {precision}"] = partial(engine.infer, pixels(*engine.spec.input_shape))
     try:
         infer, side = paper(threads)
-        calls["paper fp32"] = partial(infer, pixels(side))
-        calls["BiSeNet-ResNet18 512 fp32"] = partial(bisenet(False, threads), pixels(512))
-        calls["BiSeNet-ResNet18 512 int8"] = partial(bisenet(True, threads), pixels(512))
+        calls["paper fp32"] = partial(infer, pixels(side, side, 3))
+        calls["BiSeNet-ResNet18 512 fp32"] = partial(bisenet(False, threads), pixels(512, 512, 3))
+        calls["BiSeNet-ResNet18 512 int8"] = partial(bisenet(True, threads), pixels(512, 512, 3))
     except EngineError as error:
         notes.append(f"not measured: {error}")
     return compared("networks alone, one face, OpenVINO", interleave(calls, rounds, 3))

@@ -117,8 +117,9 @@ class QualitySink:
 
 
 def _border(face: ParsedFace) -> Tally:
-    labels = np.array(face.classes, np.uint8)[face.probabilities.argmax(axis=0)]
-    return border_share(labels, face.alignment, face.image_size)
+    planes = face.probabilities if face.head is None else face.head
+    labels = np.array(face.classes, np.uint8)[planes.argmax(axis=0)]
+    return border_share(labels, face.square, face.image_size)
 
 
 def _faults(tallies: dict[str, Tally]) -> Iterator[Fault]:

@@ -63,8 +63,8 @@ def compare_shapes(weights: Sequence[Path], rounds: int, threads: int, scratch: 
         figures[name] = _size(network, checkpoint.metrics)
         copied = copy_checkpoint(checkpoint, scratch / str(index), half=False)
         engine = OpenVinoEngine(release_openvino(copied)[0], EngineOptions(threads, "fp32"))
-        side = engine.spec.input_size
-        calls[name] = partial(engine.infer, rng.integers(0, 256, (1, side, side, 3), dtype=np.uint8))
+        shape = (1, *engine.spec.input_shape)
+        calls[name] = partial(engine.infer, rng.integers(0, 256, shape, dtype=np.uint8))
     return compared("one face, OpenVINO fp32", interleave(calls, rounds, WARM_UP), figures)
 
 

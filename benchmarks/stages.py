@@ -9,7 +9,7 @@ from stn_icnn.network import STNiCNN
 
 
 class Stages(nn.Module):
-    """Crops (N, S, S, 3) uint8 -> probabilities, coarse logits, theta, and the logits of each part.
+    """Crops as an engine takes them -> probabilities, coarse logits, theta, and the logits of each part.
 
     Args:
         network: in evaluation mode, with part nets.

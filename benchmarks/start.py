@@ -94,8 +94,7 @@ def main() -> int:
     except EngineError as error:
         print(error, file=sys.stderr)
         return 1
-    side = engine.spec.input_size
-    engine.infer(np.zeros((1, side, side, 3), np.uint8))
+    engine.infer(np.zeros((1, *engine.spec.input_shape), np.uint8))
     found = {"imports": imports, "peak": peak_memory(), "torch": "torch" in sys.modules}
     print(json.dumps(found), flush=True)
     return 0

@@ -79,7 +79,7 @@ def draw_labels(image: Image, labels: Image, faces: Sequence[ParsedFace]) -> Ima
     mix = (1.0 - _STRENGTH) * image[seen] + _STRENGTH * PALETTE[labels[seen]]
     painted[seen] = mix.astype(np.uint8)
     corners = np.array([[-0.5, -0.5, 1.0], [1.5, -0.5, 1.0], [1.5, 1.5, 1.0], [-0.5, 1.5, 1.0]])
-    squares = [np.rint(corners @ face.alignment.to_image(2).T).astype(np.int32) for face in faces]
+    squares = [np.rint(corners @ face.square.to_image(2).T).astype(np.int32) for face in faces]
     cv2.polylines(painted, squares, True, _WHITE, max(1, image.shape[1] // PICTURE_WIDTH))
     size = (PICTURE_WIDTH, max(1, round(image.shape[0] * PICTURE_WIDTH / image.shape[1])))
     return np.hstack([cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in (image, painted)])

@@ -13,6 +13,7 @@ from engines.loader import BACKENDS, available_cores, load_engine
 from engines.tensorrt import build_ahead
 from engines.tensorrt_library import TARGETS
 from stn_icnn.checkpoint import SHIPPED, CheckpointError, read_checkpoint
+from stn_icnn.packing import Packing
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -90,10 +91,9 @@ def _build(args: argparse.Namespace) -> None:
         _build_ahead(args)
         return
     engine, line = load_engine(args.backend, args.weights, precision=args.precision, max_batch=args.max_batch)
-    side = engine.spec.input_size
     # What is compiled at the first face, or the first two at once, is compiled now too.
     for count in range(1, args.max_batch + 1):
-        engine.infer(np.zeros((count, side, side, 3), np.uint8))
+        engine.infer(np.zeros((count, *engine.spec.input_shape), np.uint8))
     engine.close()
     print(line)
 
@@ -113,8 +113,8 @@ def _check(args: argparse.Namespace) -> None:
 
     engine, line = load_engine(args.backend, args.weights, precision=args.precision, max_batch=args.max_batch)
     print(line)
-    side = engine.spec.input_size
-    crops = sample_crops(side) if args.faces is None else read_crops(args.faces, side, 100)
+    packing = engine.spec.packing
+    crops = sample_crops(packing) if args.faces is None else read_crops(args.faces, packing, 100)
     parity = compare(engine.infer, eager(load_network(read_checkpoint(args.weights))), crops)
     print(f"{parity.faces} faces: {parity}")
     parity.require(engine.precision)
@@ -137,7 +137,7 @@ def _release(args: argparse.Namespace) -> None:
         return
     crops = None
     if args.calibration is not None:
-        crops = read_crops(args.calibration, checkpoint.network["input_size"], CALIBRATION)
+        crops = read_crops(args.calibration, Packing.of(checkpoint.network), CALIBRATION)
     checkpoint, parity = release_openvino(checkpoint)
     print(f"{checkpoint.path.with_suffix('.xml')}: {parity}")
     checkpoint, parity = release_onnx(checkpoint, crops)

@@ -47,7 +47,7 @@ def obtain(
                 f"({error}); pip install '.[train]'"
             ) from None
         write(network, folder)
-        return compare(run(folder), eager(network), sample_crops(network.config.input_size))
+        return compare(run(folder), eager(network), sample_crops(network.config.packing))
 
     cache = EngineCache(report=options.report)
     if options.build:

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from stn_icnn.packing import Packing
+
 Crops = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
 
@@ -27,33 +29,47 @@ class EngineSpec:
     """What an engine takes and gives.
 
     Attributes:
-        input_size: side S of the square face crops in pixels.
-        output_size: side O of the probability maps.
+        packing: the sides of pictures and maps.
         classes: class id (of `stn_icnn.labels`) of each output channel.
     """
 
-    input_size: int
-    output_size: int
+    packing: Packing
     classes: tuple[int, ...]
 
     @classmethod
     def of(cls, network: Mapping[str, Any]) -> EngineSpec:
         """Read the specification from a checkpoint's network configuration."""
-        return cls(network["input_size"], network["output_size"], tuple(network["classes"]))
+        return cls(Packing.of(network), tuple(network["classes"]))
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Return the shape of one face's pictures, see `Packing.input_shape`."""
+        return self.packing.input_shape
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Return the shape of one face's probabilities, see `Packing.output_shape`."""
+        return self.packing.output_shape(len(self.classes))
 
     def check(self, crops: Crops) -> Crops:
         """Return crops as a contiguous array after checking them.
 
         Args:
-            crops: (N, S, S, 3) uint8 RGB, N at least 1.
+            crops: (N, *input_shape) uint8 RGB, N at least 1.
 
         Raises:
             EngineError: on another dtype or shape.
         """
-        side = self.input_size
-        if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[1:] != (side, side, 3) or not len(crops):
+        shape = self.input_shape
+        if (
+            crops.dtype != np.uint8
+            or crops.shape[1:] != shape
+            or crops.ndim != 1 + len(shape)
+            or not len(crops)
+        ):
+            sides = ", ".join(map(str, shape))
             raise EngineError(
-                f"crops must be uint8 (N, {side}, {side}, 3) with N >= 1, not {crops.dtype} {crops.shape}"
+                f"crops must be uint8 (N, {sides}) with N >= 1, not {crops.dtype} {crops.shape}"
             )
         return np.ascontiguousarray(crops)
 
@@ -108,13 +124,15 @@ class Engine(Protocol):
         ...
 
     def infer(self, crops: Crops) -> Probabilities:
-        """Parse face crops.
+        """Parse faces.
 
         Args:
-            crops: (N, S, S, 3) uint8 RGB; need not be contiguous.
+            crops: (N, *spec.input_shape) uint8 RGB: (N, S, S, 3), or face crops and heads as
+                `Packing.pack` makes them; need not be contiguous.
 
         Returns:
-            (N, classes, O, O) float32 that sum to 1 over the classes; the caller's own.
+            (N, *spec.output_shape) float32 that sum to 1 over the classes; the caller's own.
+            `Packing.maps` takes one face's apart.
 
         Raises:
             EngineError: on another dtype or shape, or after `close`.
@@ -137,7 +155,7 @@ class LockedEngine:
         spec: what goes in and comes out.
         precision: see `Engine.precision`.
         what: library and device, for `Engine.description`.
-        infer: (N, S, S, 3) uint8, contiguous -> (N, classes, O, O) float32, the caller's own.
+        infer: checked crops, contiguous -> (N, *spec.output_shape) float32, the caller's own.
         free: gives back what is not Python's, called once.
     """
 

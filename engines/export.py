@@ -33,11 +33,11 @@ def export_program(
     """
     import torch
 
-    side = network.config.input_size
+    shape = network.config.packing.input_shape
     device = next(network.parameters()).device
     # Two, as a batch of one would be taken for a constant.
     kind = torch.float32 if floats else torch.uint8
-    example = torch.zeros(2, side, side, 3, dtype=kind, device=device)
+    example = torch.zeros(2, *shape, dtype=kind, device=device)
     batch = torch.export.Dim("batch", min=1, max=most)
     with torch.no_grad():
         return torch.export.export(network, (example,), dynamic_shapes=({0: batch},))
@@ -51,9 +51,8 @@ def write_openvino(network: STNiCNN, path: Path) -> None:
         # torch's own, where OpenVINO copies its program: nothing that a user could mend.
         warnings.simplefilter("ignore", FutureWarning)
         model = openvino.convert_model(export_program(network))
-    side = network.config.input_size
     # The conversion forgets that only the batch varies.
-    model.reshape([-1, side, side, 3])
+    model.reshape([-1, *network.config.packing.input_shape])
     # Not as float16: rounding after batch norm is folded in moved probabilities by up to 0.02.
     openvino.save_model(model, path, compress_to_fp16=False)
     shrink_xml(path)
@@ -88,11 +87,11 @@ def write_onnx(network: STNiCNN, path: Path) -> None:
     Raises:
         EngineUnavailable: if the libraries that write ONNX are missing.
     """
-    write_onnx_of(network, path, network.config.input_size, ["probabilities"])
+    write_onnx_of(network, path, network.config.packing.input_shape, ["probabilities"])
 
 
-def write_onnx_of(module: torch.nn.Module, path: Path, side: int, outputs: list[str]) -> None:
-    """Write any module of crops (N, side, side, 3) uint8 as one ONNX file with named outputs.
+def write_onnx_of(module: torch.nn.Module, path: Path, shape: tuple[int, ...], outputs: list[str]) -> None:
+    """Write any module of crops (N, *shape) uint8 as one ONNX file with named outputs.
 
     Raises:
         EngineUnavailable: if the libraries that write ONNX are missing.
@@ -111,7 +110,7 @@ def write_onnx_of(module: torch.nn.Module, path: Path, side: int, outputs: list[
         warnings.simplefilter("ignore", FutureWarning)
         program = torch.onnx.export(
             module,
-            (torch.zeros(2, side, side, 3, dtype=torch.uint8),),
+            (torch.zeros(2, *shape, dtype=torch.uint8),),
             input_names=["crops"],
             output_names=outputs,
             opset_version=OPSET,

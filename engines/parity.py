@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from engines.engine import Crops, EngineError, Probabilities
+from stn_icnn.packing import Packing
 
 LEAST_AGREEMENT = {"fp32": 0.999, "fp16": 0.999, "int8": 0.99}
 """By precision, the least share of pixels that must get the same label as in eager fp32."""
@@ -63,26 +64,27 @@ def compare(
     return Parity(same / total, difference, len(crops))
 
 
-def sample_crops(side: int, count: int = 8) -> Crops:
-    """Return drawn stand-ins for faces, (count, side, side, 3) uint8, always the same.
+def sample_crops(packing: Packing, count: int = 8) -> Crops:
+    """Return drawn stand-ins for faces, (count, *packing.input_shape) uint8, always the same.
 
     Where no photo is at hand a network is compared on them. Noise alone would not do: it fires few
     of a face parser's features.
     """
-    rng = np.random.default_rng(0)
-    crops = np.empty((count, side, side, 3), np.uint8)
-    for crop in crops:
+    rng, side, crops = np.random.default_rng(0), packing.square_size, []
+    for _ in range(count):
         ground = cv2.resize(rng.uniform(0, 255, (4, 4, 3)), (side, side), interpolation=cv2.INTER_CUBIC)
         picture = np.clip(ground, 0, 255)
         skin = rng.uniform(60, 255) * np.array([1.0, 0.75, 0.6])
-        # Hair, face, eyes, mouth: where aligned faces have theirs, in shares of the side.
+        # Hair, face, eyes, mouth: where aligned faces have theirs, in shares of the face crop's side.
         blobs = [(0.5, 0.42, 0.36, 0.38, skin * 0.3), (0.5, 0.55, 0.26, 0.34, skin)]
         blobs += [(x, 0.48, 0.05, 0.02, skin * 0.2) for x in (0.38, 0.62)]
         blobs += [(0.5, 0.75, 0.1, 0.03, skin * np.array([0.8, 0.4, 0.5]))]
         for x, y, width, height, colour in blobs:
-            centre = (int((x + rng.normal(0, 0.01)) * side), int((y + rng.normal(0, 0.01)) * side))
-            axes = (max(1, int(width * side)), max(1, int(height * side)))
+            crop, start = side / packing.width, 0.5 * side * (1.0 - 1.0 / packing.width)
+            centre = [int(start + (place + rng.normal(0, 0.01)) * crop) for place in (x, y)]
+            axes = (max(1, int(width * crop)), max(1, int(height * crop)))
             cv2.ellipse(picture, centre, axes, 0, 0, 360, colour.tolist(), -1)
         blurred = cv2.GaussianBlur(picture, (0, 0), side / 128)
-        crop[:] = np.clip(blurred + rng.normal(0, 6, picture.shape), 0, 255)
-    return crops
+        noisy = np.clip(blurred + rng.normal(0, 6, picture.shape), 0, 255)
+        crops.append(packing.pack_square(noisy.astype(np.uint8)))
+    return np.stack(crops)

@@ -18,6 +18,7 @@ from engines.openvino import open_network
 from engines.parity import Parity, compare
 from engines.release import discard, keep
 from stn_icnn.checkpoint import Checkpoint, load_network
+from stn_icnn.packing import Packing
 
 if TYPE_CHECKING:
     import openvino
@@ -25,16 +26,16 @@ if TYPE_CHECKING:
 CALIBRATION = 300
 
 
-def read_crops(folder: Path, side: int, most: int) -> Crops:
-    """Read photos in the framing of the training faces, evenly spread over the folder.
+def read_crops(folder: Path, packing: Packing, most: int) -> Crops:
+    """Read square photos, each of all that a network sees of a face, evenly spread over the folder.
 
     Args:
         folder: holds .jpg or .png files.
-        side: of the crops, pixels.
+        packing: of the network.
         most: as many at most.
 
     Returns:
-        (N, side, side, 3) uint8 RGB.
+        (N, *packing.input_shape) uint8 RGB.
 
     Raises:
         EngineError: if there are fewer than two photos, or one can't be read.
@@ -43,13 +44,14 @@ def read_crops(folder: Path, side: int, most: int) -> Crops:
     if len(paths) < 2:
         raise EngineError(f"{folder}: at least two .jpg or .png photos of aligned faces are needed")
     paths = paths[:: max(1, len(paths) // most)][:most]
-    crops = np.empty((len(paths), side, side, 3), np.uint8)
-    for crop, path in zip(crops, paths, strict=True):
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    crops, size = [], (packing.square_size, packing.square_size)
+    for path in paths:
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
         if image is None:
             raise EngineError(f"{path}: unreadable")
-        cv2.cvtColor(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB, crop)
-    return crops
+        square = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        crops.append(packing.pack_square(np.asarray(square, np.uint8)))
+    return np.stack(crops)
 
 
 def where_sampled(model: openvino.Model) -> list[str]:

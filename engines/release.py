@@ -40,7 +40,7 @@ def release_openvino(checkpoint: Checkpoint, crops: Crops | None = None) -> tupl
     """
     network = load_network(checkpoint)
     temporary = checkpoint.path.with_name(f"{checkpoint.path.stem}.tmp.xml")
-    crops = sample_crops(network.config.input_size) if crops is None else crops
+    crops = sample_crops(network.config.packing) if crops is None else crops
     try:
         write_openvino(network, temporary)
         # What is compared is what was stored.
@@ -68,7 +68,7 @@ def release_onnx(checkpoint: Checkpoint, crops: Crops | None = None) -> tuple[Ch
     network = load_network(checkpoint)
     path = checkpoint.path.with_name(fp16_onnx_name(checkpoint))
     temporary = path.with_suffix(".tmp")
-    crops = sample_crops(network.config.input_size) if crops is None else crops
+    crops = sample_crops(network.config.packing) if crops is None else crops
     try:
         write_onnx(with_precision(network, "fp16"), temporary)
         parity = compare(open_session(temporary, CPU, threads=0), eager(network), crops)

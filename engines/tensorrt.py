@@ -50,7 +50,7 @@ class TensorRtEngine(LockedEngine):
         runner = _open(checkpoint, options, precision, library, gpu, cuda)
         # The first run tells whether a CUDA graph can be captured, and the description says so.
         try:
-            runner.infer(np.zeros((1, spec.input_size, spec.input_size, 3), np.uint8))
+            runner.infer(np.zeros((1, *spec.input_shape), np.uint8))
         except BaseException:
             runner.free()
             raise
@@ -151,9 +151,7 @@ def _open(
 
     def check(runner: PlanRunner) -> Parity:
         # Face by face: each batch size takes seconds of just-in-time compiling, and somebody waits.
-        return compare(
-            in_parts(runner.infer, 1), reference(checkpoint, options), sample_crops(spec.input_size)
-        )
+        return compare(in_parts(runner.infer, 1), reference(checkpoint, options), sample_crops(spec.packing))
 
     def build(folder: Path) -> Parity:
         network = onnx_network(checkpoint, options, precision)

@@ -111,9 +111,9 @@ def compile_network(network: STNiCNN, path: Path, precision: str, most: int) -> 
     import torch
 
     tensorrt = _import()
-    side = network.config.input_size
+    shape = network.config.packing.input_shape
     program = export_floats(network.cuda(), precision, most)
-    shapes = [(count, side, side, 3) for count in (1, 1, most)]
+    shapes = [(count, *shape) for count in (1, 1, most)]
     inputs = [
         tensorrt.Input(min_shape=shapes[0], opt_shape=shapes[1], max_shape=shapes[2], dtype=torch.float32)
     ]

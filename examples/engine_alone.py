@@ -14,14 +14,16 @@ engine, line = load_engine(backend, precision="fp32", threads=2)
 print(line.split(" (")[0].split(" on ")[0])
 
 # An aligned face crop, cut out by hand here; `realtime.faces` finds and aligns faces.
-side = engine.spec.input_size
+packing = engine.spec.packing
 face = demo_portrait()[30:230, 122:322]
-crops = cv2.resize(face, (side, side))[None].astype(np.uint8)  # (N, S, S, 3) uint8 RGB
+size = (packing.input_size, packing.input_size)
+crop = cv2.resize(face, size).astype(np.uint8)  # (S, S, 3) uint8 RGB
+crops = packing.pack_crop(crop)[None]  # (N, S * S + K * K, 3): the face crop, and a picture of the head
 
-probabilities = engine.infer(crops)  # (N, classes, O, O) float32, sums to 1 over the classes
+probabilities = engine.infer(crops)  # float32, sums to 1 over the classes
 print(probabilities.shape, probabilities.dtype, f"{probabilities.sum(axis=1).mean():.3f}")
 
-shares = probabilities[0].mean(axis=(1, 2))
+shares = packing.maps(probabilities[0]).face.mean(axis=(1, 2))  # of (classes, O, O), the face crop
 for channel in np.argsort(-shares)[:4]:
     print(f"{CLASSES[engine.spec.classes[channel]]}: {shares[channel]:.0%}")
 engine.close()

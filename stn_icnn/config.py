@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from stn_icnn.icnn import ICNNConfig
 from stn_icnn.labels import CLASS_ID, CLASSES
 from stn_icnn.localizer import PartPrior
+from stn_icnn.packing import Packing
 
 
 @dataclass(frozen=True)
@@ -25,21 +26,27 @@ class PartNetConfig:
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Everything that is needed to rebuild a network; see `PAPER` and `REALTIME`.
+    """Everything that is needed to rebuild a network; see `PAPER`, `FACE` and `REALTIME`.
 
     Attributes:
         name: short name, shown to users.
         classes: class ids (of `stn_icnn.labels`) of the output channels, background first.
         input_size: side of the square face crop in pixels.
-        coarse_size: side at which the coarse stage sees it; divides input_size.
-        output_size: side of the probability maps.
+        coarse_size: side at which the coarse stage sees what it parses; without a face stage it divides
+            input_size.
+        output_size: side of the probability maps of the face crop.
         coarse: shape of the coarse iCNN.
         part_nets: part parsers by name: brow, eye, nose, mouth; none for the coarse stage alone.
         localizer: "moments", "conv", or "prior" (fixed crops, for ablation).
         composition: "residual" (part parsers see the image and the coarse probabilities and
             correct the coarse logits) or "replace" (the paper: part probabilities alone).
-        features: the part parsers of "residual" also see the coarse stage's features, cropped like the
-            image (not in the paper).
+        features: the part parsers of "residual" also see the features of the stage that they correct,
+            cropped like the image (not in the paper).
+        face: shape of a face stage (not in the paper): the coarse stage then parses the head, a square
+            `HEAD_WIDTH` times as wide as the face crop, and the face stage the face crop; parts are corrected
+            there. None: the coarse stage parses the face crop.
+        centred: pixels go in as -2 to 2. False: as 0 to 255, and the first convolutions' kernels hold the
+            scale, which costs nothing.
     """
 
     name: str
@@ -52,6 +59,17 @@ class NetworkConfig:
     localizer: str
     composition: str
     features: bool = False
+    face: ICNNConfig | None = None
+    centred: bool = True
+
+    def __post_init__(self) -> None:
+        if self.face is not None and (not self.coarse.fine or self.composition != "residual"):
+            raise ValueError("a face stage needs a fine coarse stage and parts that correct")
+
+    @property
+    def packing(self) -> Packing:
+        """Return how pictures go in and maps come out."""
+        return Packing.of(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as JSON-ready data."""
@@ -78,6 +96,7 @@ class NetworkConfig:
             "classes": tuple(data["classes"]),
             "coarse": body(data["coarse"]),
             "part_nets": part_nets,
+            "face": body(data["face"]) if data.get("face") else None,
         }
         return cls(**{**data, **changed})
 
@@ -138,8 +157,8 @@ def _part_net(size: tuple[int, int]) -> PartNetConfig:
     return PartNetConfig(size, ICNNConfig((16, 32), 1, 3, 1, (3, 1), "relu", residual=True, head_width=16))
 
 
-REALTIME = NetworkConfig(
-    name="realtime",
+FACE = NetworkConfig(
+    name="face",
     classes=tuple(range(len(CLASSES))),
     input_size=256,
     coarse_size=256,
@@ -157,6 +176,19 @@ REALTIME = NetworkConfig(
     composition="residual",
     features=True,
 )
-"""All 19 classes, rows from quarter resolution, 3x3 convolutions; parts correct the coarse logits."""
+"""The face crop alone: all 19 classes, rows from quarter resolution, parts correct the coarse logits."""
 
-NAMED: dict[str, NetworkConfig] = {config.name: config for config in (PAPER, REALTIME)}
+REALTIME = replace(
+    FACE,
+    name="realtime",
+    input_size=240,
+    # Its lowest row then has 5 pixels a side: each sees the whole head.
+    coarse_size=160,
+    coarse=ICNNConfig((16, 32, 48, 64), 4, 3, 2, (3, 1), "relu", residual=True, fine=12, head_width=24),
+    # What the coarse stage knows of the head spares it a row and a layer.
+    face=replace(FACE.coarse, widths=(16, 32, 48, 64), layers=2),
+    centred=False,
+)
+"""The whole head at a third of the face crop's resolution, and the face crop nearly as finely as `FACE`."""
+
+NAMED: dict[str, NetworkConfig] = {config.name: config for config in (PAPER, FACE, REALTIME)}

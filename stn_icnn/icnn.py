@@ -9,7 +9,7 @@ STN-iCNN (arXiv 2002.04831) as the defaults.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -52,12 +52,31 @@ class ICNNConfig:
             raise ValueError(f"iCNN: stride {self.stride} with {self.fine} fine channels; 4 needs some")
 
 
+PIXEL_SCALE = 4.0 / 255.0
+"""What pixels from 0 to 255 are multiplied by for a network."""
+
+
+class PixelConv2d(nn.Conv2d):
+    """A convolution of pixels, 0 to 255: its kernels hold `PIXEL_SCALE`.
+
+    Its weights are those for scaled pixels, so that they train like others. A compiled network holds the
+    product, and no picture is multiplied.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) like any convolution."""
+        assert not isinstance(self.padding, str)
+        return F.conv2d(x, self.weight * PIXEL_SCALE, self.bias, self.stride, self.padding)
+
+
 def _act(name: str) -> nn.Module:
     return nn.Tanh() if name == "tanh" else nn.ReLU(inplace=True)
 
 
-def _conv_bn(inputs: int, outputs: int, kernel: int, act: nn.Module, stride: int = 1) -> nn.Sequential:
-    conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2)
+def _conv_bn(
+    inputs: int, outputs: int, kernel: int, act: nn.Module, stride: int = 1, kind: type[nn.Conv2d] = nn.Conv2d
+) -> nn.Sequential:
+    conv = kind(inputs, outputs, kernel, stride=stride, padding=kernel // 2)
     return nn.Sequential(conv, nn.BatchNorm2d(outputs), act)
 
 
@@ -112,14 +131,30 @@ class ICNNOutput(NamedTuple):
 
 
 class ICNN(nn.Module):
-    """Image (N, in_channels, H, W) float -> class logits at 1/stride, or at 1/2 where it is fine."""
+    """Image (N, in_channels, H, W) float -> class logits at 1/stride, or at 1/2 where it is fine.
 
-    def __init__(self, config: ICNNConfig, classes: int, in_channels: int = 3) -> None:
+    Args:
+        config: its shape.
+        classes: channels of the logits.
+        in_channels: of the image.
+        pixels: they are three, 0 to 255; for a fine iCNN.
+        context: channels of what else it is told about the place; 0 for none.
+    """
+
+    def __init__(
+        self, config: ICNNConfig, classes: int, in_channels: int = 3, pixels: bool = False, context: int = 0
+    ) -> None:
         super().__init__()
         self.config = config
         widths, kernel, act = config.widths, config.kernel, config.activation
         if config.fine:
-            self.fine_stem = _conv_bn(in_channels, config.fine, kernel, _act(act), stride=2)
+            kind = PixelConv2d if pixels else nn.Conv2d
+            self.fine_stem = _conv_bn(in_channels, config.fine, kernel, _act(act), stride=2, kind=kind)
+        if context:
+            self.context = nn.Conv2d(context, widths[0], 1)
+            # What it tells is learnt: a stage trained without starts as good as it was.
+            nn.init.zeros_(self.context.weight)
+            nn.init.zeros_(cast(Tensor, self.context.bias))
         # Only row 0 strides: the rows below already get something pooled.
         top = config.fine or in_channels
         below = widths[0] if config.fine else in_channels
@@ -142,10 +177,18 @@ class ICNN(nn.Module):
             head.append(nn.Conv2d(inputs, classes, size, padding=size // 2))
         self.head = nn.Sequential(*head)
 
-    def forward(self, image: Tensor) -> ICNNOutput:
-        """Return logits and features."""
+    def forward(self, image: Tensor, context: Tensor | None = None) -> ICNNOutput:
+        """Return logits and features.
+
+        Args:
+            image: (N, in_channels, H, W).
+            context: (N, context, h, w) of the same place, at any resolution.
+        """
         fine = self.fine_stem(image) if self.config.fine else image
         rows = [self.stem[0](fine)]
+        if context is not None:
+            size = rows[0].shape[-2:]
+            rows[0] = rows[0] + F.interpolate(self.context(context), size=size, mode="bilinear")
         # Pooling features of 1/4 is cheaper than pooling the image three times, and tells more.
         pooled = rows[0] if self.config.fine else image
         if self.config.stride == 2:

@@ -1,4 +1,4 @@
-"""STN-iCNN: coarse parser -> localizer -> part crops -> part parsers -> one composed parsing.
+"""STN-iCNN: coarse parser (-> face parser) -> localizer -> part crops -> part parsers -> one parsing.
 
 Source: Yin, Yiu, Hu, Tang, "End-to-end face parsing via interlinked convolutional neural networks",
 Cognitive Neurodynamics 15, 2021 (arXiv 2002.04831). The sampler passes gradients from the parts
@@ -14,13 +14,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stn_icnn.config import PARTS, NetworkConfig
-from stn_icnn.icnn import ICNN
+from stn_icnn.icnn import ICNN, PIXEL_SCALE
 from stn_icnn.localizer import ConvLocalizer, MomentLocalizer, PriorLocalizer
+from stn_icnn.packing import HEAD_WIDTH
 from stn_icnn.sampler import channels, crop, paste
 
 
-class Coarse(NamedTuple):
-    """What the coarse stage tells the later ones.
+class Pictures(NamedTuple):
+    """What the stages see of one batch of faces.
+
+    Attributes:
+        face: (N, 3, S, S) float32, the face crop.
+        coarse: (N, 3, k, k) float32, what the coarse stage sees: the face crop, or the head.
+    """
+
+    face: Tensor
+    coarse: Tensor
+
+
+class Stage(NamedTuple):
+    """What the coarse stage, or the face stage, tells the later ones.
 
     Attributes:
         logits: (N, classes, h, w), at its own resolution.
@@ -39,14 +52,16 @@ class Parsing(NamedTuple):
 
     Attributes:
         coarse_logits: (N, classes, h, w), at the coarse stage's own resolution.
-        theta: (N, 6, 2, 3), parts in the order of `PARTS`.
+        face_logits: (N, classes, h, w), at the face stage's own resolution; without one the coarse stage's.
+        theta: (N, 6, 2, 3), parts in the order of `PARTS`, in the face crop.
         part_logits: by part, in the crop of `seen_theta`: "replace" (N, 1 + its classes, ch, cw) with
             "other" first, in a softmax of their own; "residual" (N, its classes, ch, cw), added to the
-            coarse logits.
-        logits: (N, classes, output_size, output_size); their softmax is the parsing.
+            face logits.
+        logits: (N, classes, output_size, output_size), of the face crop; their softmax is the parsing.
     """
 
     coarse_logits: Tensor
+    face_logits: Tensor
     theta: Tensor
     part_logits: dict[str, Tensor]
     logits: Tensor
@@ -54,6 +69,9 @@ class Parsing(NamedTuple):
 
 class STNiCNN(nn.Module):
     """Face crops (N, S, S, 3) uint8 RGB -> class probabilities (N, classes, O, O) float32.
+
+    With a face stage: pictures of face and head (N, S * S + K * K, 3) -> their maps
+    (N, classes, O * O + H * H), packed as `stn_icnn.packing` says.
 
     The subject's left parts lie on the right of the crop; the nets see left parts as they are and
     right parts mirrored.
@@ -67,7 +85,11 @@ class STNiCNN(nn.Module):
         self.residual = config.composition == "residual"
         self.channel = {class_id: index for index, class_id in enumerate(config.classes)}
         # What computes in halves takes its place: see `stn_icnn.precision`.
-        self.coarse: nn.Module = ICNN(config.coarse, len(config.classes))
+        classes, pixels = len(config.classes), not config.centred
+        self.coarse: nn.Module = ICNN(config.coarse, classes, pixels=pixels)
+        self.face: nn.Module | None = None
+        if config.face:
+            self.face = ICNN(config.face, classes, pixels=pixels, context=config.coarse.widths[0])
         self.part_channels = {name: [self.channel[i] for i in part.class_ids] for name, part in PARTS.items()}
         priors = [part.prior for part in PARTS.values()]
         self.localizer: nn.Module
@@ -86,7 +108,7 @@ class STNiCNN(nn.Module):
         for net, part_net in config.part_nets.items():
             count = next(len(part.class_names) for part in PARTS.values() if part.net == net)
             if self.residual:
-                seen = config.coarse.widths[0] if config.features else 0
+                seen = (config.face or config.coarse).widths[0] if config.features else 0
                 body = ICNN(part_net.body, count, in_channels=3 + count + seen)
                 # Corrections start at zero, so that the coarse parsing is never made worse first.
                 last = cast(nn.Conv2d, body.head[-1])
@@ -97,46 +119,78 @@ class STNiCNN(nn.Module):
             self.part_nets[net] = body
 
     def forward(self, crops: Tensor) -> Tensor:
-        """Parse uint8 RGB crops (N, S, S, 3) into probabilities (N, classes, O, O) float32."""
-        return torch.softmax(self.parse(self.normalise(crops)).logits, dim=1)
+        """Parse uint8 RGB pictures into probabilities, float32; see the class."""
+        parsing = self.parse(self.normalise(crops))
+        if self.face is None:
+            return torch.softmax(parsing.logits, dim=1)
+        planes = [parsing.logits.flatten(2), _plane_by_plane(parsing.coarse_logits).flatten(2)]
+        return torch.softmax(torch.cat(planes, dim=2), dim=1)
 
-    @staticmethod
-    def normalise(crops: Tensor) -> Tensor:
-        """Map (N, S, S, 3) uint8 to (N, 3, S, S) float32 in about -2 to 2."""
+    def normalise(self, crops: Tensor) -> Pictures:
+        """Take packed uint8 pictures apart, as float32 in the range that the configuration says."""
         # Cast first: TensorRT transposes no uint8.
-        return crops.float().permute(0, 3, 1, 2) * (4.0 / 255.0) - 2.0
+        pixels = crops.float()
+        if self.face is None:
+            face = self._planes(pixels)
+            factor = self.config.input_size // self.config.coarse_size
+            return Pictures(face, face if factor == 1 else F.avg_pool2d(face, factor))
+        side, seen = self.config.input_size, self.config.coarse_size
+        face, head = pixels[:, : side * side], pixels[:, side * side :]
+        squares = (face.reshape(-1, side, side, 3), head.reshape(-1, seen, seen, 3))
+        return Pictures(*map(self._planes, squares))
 
-    def parse(self, image: Tensor, output_size: int | None = None) -> Parsing:
-        """Run every stage on normalised images (N, 3, S, S) and return all their outputs.
+    def split(self, squares: Tensor) -> Pictures:
+        """Do the same with squares (N, W, W, 3) uint8 of all that is seen, see `Packing.square_size`."""
+        if self.face is None:
+            return self.normalise(squares)
+        image = self._planes(squares.float())
+        size = (self.config.coarse_size, self.config.coarse_size)
+        return Pictures(middle(image), F.interpolate(image, size=size, mode="area"))
+
+    def _planes(self, pixels: Tensor) -> Tensor:
+        image = pixels.permute(0, 3, 1, 2)
+        return image * PIXEL_SCALE - 2.0 if self.config.centred else image
+
+    def parse(self, pictures: Pictures, output_size: int | None = None) -> Parsing:
+        """Run every stage and return all their outputs.
 
         Args:
-            image: (N, 3, S, S) from `normalise`.
+            pictures: from `normalise`.
             output_size: side of the composed logits where it isn't the configuration's own.
         """
-        coarse = self.parse_coarse(image)
+        coarse = self.parse_coarse(pictures)
         if not self.part_nets:
             side = output_size or self.config.output_size
             logits = F.interpolate(coarse.logits, size=(side, side), mode="bilinear")
-            return Parsing(coarse.logits, logits.new_zeros(image.shape[0], 0, 2, 3), {}, logits)
-        theta = self.localizer(coarse.probabilities)
-        part_logits = self.parse_parts(image, coarse, theta)
-        logits = self.compose(coarse.logits, theta, part_logits, output_size)
-        return Parsing(coarse.logits, theta, part_logits, logits)
+            theta = logits.new_zeros(logits.shape[0], 0, 2, 3)
+            return Parsing(coarse.logits, coarse.logits, theta, {}, logits)
+        face = self.parse_face(pictures, coarse)
+        theta = self.localizer(face.probabilities)
+        part_logits = self.parse_parts(pictures, face, theta)
+        logits = self.compose(face.logits, theta, part_logits, output_size)
+        return Parsing(coarse.logits, face.logits, theta, part_logits, logits)
 
-    def parse_coarse(self, image: Tensor) -> Coarse:
-        """Run the coarse stage on normalised images (N, 3, S, S)."""
-        factor = self.config.input_size // self.config.coarse_size
-        logits, features = self.coarse(image if factor == 1 else F.avg_pool2d(image, factor))
+    def parse_coarse(self, pictures: Pictures) -> Stage:
+        """Run the coarse stage: on the head, or where there is no face stage on the face crop."""
+        return self._stage(*self.coarse(pictures.coarse))
+
+    def parse_face(self, pictures: Pictures, coarse: Stage) -> Stage:
+        """Run the face stage; without one, the coarse stage's own result is that of the face."""
+        if self.face is None:
+            return coarse
+        return self._stage(*self.face(pictures.face, middle(coarse.features)))
+
+    def _stage(self, logits: Tensor, features: Tensor) -> Stage:
         seen = F.avg_pool2d(logits, 2) if self.config.coarse.fine else logits
-        return Coarse(logits, torch.softmax(_plane_by_plane(seen), dim=1), _plane_by_plane(features))
+        return Stage(logits, torch.softmax(_plane_by_plane(seen), dim=1), _plane_by_plane(features))
 
-    def parse_parts(self, image: Tensor, coarse: Coarse, theta: Tensor) -> dict[str, Tensor]:
+    def parse_parts(self, pictures: Pictures, face: Stage, theta: Tensor) -> dict[str, Tensor]:
         """Parse the six part crops; a mirrored pair is one batch of its net.
 
         Args:
-            image: (N, 3, S, S) normalised.
-            coarse: from `parse_coarse`.
-            theta: (N, 6, 2, 3).
+            pictures: from `normalise`.
+            face: from `parse_face`.
+            theta: (N, 6, 2, 3), in the face crop.
 
         Returns:
             `Parsing.part_logits`.
@@ -147,11 +201,13 @@ class STNiCNN(nn.Module):
             inputs = []
             for name in names:
                 part_theta = seen_theta(theta, name)
-                x = crop(image, part_theta, part_net.size)
+                x = crop(pictures.face, part_theta, part_net.size)
+                if not self.config.centred:
+                    x = x * PIXEL_SCALE
                 if self.residual:
-                    known = [channels(coarse.probabilities, self.part_channels[name])]
+                    known = [channels(face.probabilities, self.part_channels[name])]
                     if self.config.features:
-                        known.append(coarse.features)
+                        known.append(face.features)
                     x = torch.cat([x, *(crop(each, part_theta, part_net.size) for each in known)], dim=1)
                 inputs.append(x)
             outputs = self.part_nets[net](torch.cat(inputs)).logits
@@ -161,12 +217,12 @@ class STNiCNN(nn.Module):
 
     def compose(
         self,
-        coarse_logits: Tensor,
+        face_logits: Tensor,
         theta: Tensor,
         part_logits: dict[str, Tensor],
         output_size: int | None = None,
     ) -> Tensor:
-        """Put the parts back into the face: (N, classes, O, O) logits."""
+        """Put the parts back into the face crop: (N, classes, O, O) logits."""
         pasted = []
         side = output_size or self.config.output_size
         size = (side, side)
@@ -176,16 +232,23 @@ class STNiCNN(nn.Module):
         planes = torch.cat([*pasted, torch.zeros_like(pasted[0][:, :1])], dim=1)
         parts = planes.index_select(1, self.plane_of_class)
         if self.residual:
-            if coarse_logits.shape[-1] != side:
-                # Half-pixel centres: the coarse stage's strides keep pixel areas, not corner pixels.
-                coarse_logits = F.interpolate(coarse_logits, size=size, mode="bilinear")
+            if face_logits.shape[-1] != side:
+                # Half-pixel centres: the stage's strides keep pixel areas, not corner pixels.
+                face_logits = F.interpolate(face_logits, size=size, mode="bilinear")
             # Flat, or OpenVINO adds pixel by pixel and changes the layout of the sums.
-            total = _plane_by_plane(coarse_logits).flatten(2) + parts.flatten(2)
+            total = _plane_by_plane(face_logits).flatten(2) + parts.flatten(2)
             return total.reshape(-1, len(self.config.classes), side, side)
         # Background is what no part claims; parts that overlap share.
         background = (1.0 - parts.sum(dim=1, keepdim=True)).clamp(min=1e-4)
         probabilities = torch.cat([background, parts[:, 1:].clamp(min=1e-6)], dim=1)
         return torch.log(probabilities / probabilities.sum(dim=1, keepdim=True))
+
+
+def middle(x: Tensor) -> Tensor:
+    """Return the face crop's place in x (..., H, W), which shows the head."""
+    height, width = x.shape[-2] // HEAD_WIDTH, x.shape[-1] // HEAD_WIDTH
+    top, left = (x.shape[-2] - height) // 2, (x.shape[-1] - width) // 2
+    return x[..., top : top + height, left : left + width]
 
 
 def _plane_by_plane(x: Tensor) -> Tensor:

@@ -29,9 +29,9 @@ class HalfBody(nn.Module):
         super().__init__()
         self.body = _fold(copy.deepcopy(body)).half()
 
-    def forward(self, image: Tensor) -> ICNNOutput:
+    def forward(self, image: Tensor, context: Tensor | None = None) -> ICNNOutput:
         """Map (N, C, H, W) float32 to logits and features, float32; see `ICNN.forward`."""
-        output = self.body(image.half())
+        output = self.body(image.half(), None if context is None else context.half())
         return ICNNOutput(output.logits.float(), output.features.float())
 
 
@@ -56,6 +56,8 @@ def with_precision(network: STNiCNN, precision: str) -> STNiCNN:
         raise ValueError(f"no precision {precision!r}: fp32 or fp16")
     half = copy.deepcopy(network).requires_grad_(False)
     half.coarse = HalfBody(cast(ICNN, half.coarse))
+    if half.face is not None:
+        half.face = HalfBody(cast(ICNN, half.face))
     for name, body in half.part_nets.items():
         half.part_nets[name] = HalfBody(cast(ICNN, body))
     return half

@@ -52,6 +52,12 @@ def mouth_alone() -> NetworkConfig:
     return replace(config, part_nets={"mouth": config.part_nets["mouth"]})
 
 
+def head_config() -> NetworkConfig:
+    """A network that sees the head: a coarse stage for that, and a face stage."""
+    body = ICNNConfig((4, 6), 4, 3, 1, (3, 1), "relu", residual=True, fine=4, head_width=8)
+    return replace(tiny_config(), name="tiny-head", coarse=body, face=body, features=True, centred=False)
+
+
 def make_network(config: NetworkConfig, seed: int = 0) -> STNiCNN:
     """A network whose part parsers do something: their last layers are not left at zero."""
     torch.manual_seed(seed)

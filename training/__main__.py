@@ -23,7 +23,7 @@ from training.evaluate import (
 from training.label import Teacher, label_folder
 from training.logs import LogError, plot
 from training.loop import Run, choose_precision, fit
-from training.settings import SettingsError, read_settings
+from training.settings import FaceSet, SettingsError, read_settings
 from training.state import StateError
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -85,6 +85,13 @@ def _parser() -> argparse.ArgumentParser:
     teach.add_argument("--out", required=True, type=Path, help="folder that gets images/ and labels/")
     teach.add_argument("--only", default="*", help="names to take, a shell pattern; default: all")
     teach.add_argument("--sure", type=float, default=0.6, help="least probability of a label; default 0.6")
+    teach.add_argument(
+        "--frames",
+        type=_frames,
+        default=1.0,
+        help="width of what is labelled in widths of the training faces' frame, from 1 (default) to 4; above "
+        "1 photos without points are framed by the face found in them",
+    )
     teach.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     check = commands.add_parser("evaluate", help="score weights on a split")
     check.add_argument("--weights", type=Path, default=SHIPPED, help="default: the shipped ones")
@@ -138,6 +145,13 @@ def _zoom(text: str) -> float:
     return zoom
 
 
+def _frames(text: str) -> float:
+    frames = float(text)
+    if not 1.0 <= frames <= 4.0:
+        raise argparse.ArgumentTypeError(f"{text}: from 1 to 4")
+    return frames
+
+
 def _fit(args: argparse.Namespace) -> None:
     named = CONFIGS / f"{args.config}.toml"
     path = named if named.is_file() else Path(args.config)
@@ -162,9 +176,8 @@ def _fit(args: argparse.Namespace) -> None:
 
 def _label(args: argparse.Namespace) -> None:
     networks = [place(load_network(read_checkpoint(path)), args.device) for path in args.weights]
-    count = label_folder(
-        Teacher(networks, args.zooms, args.device), args.data, args.out, args.sure, args.only
-    )
+    teacher = Teacher(networks, args.zooms, args.device)
+    count = label_folder(teacher, args.data, args.out, args.sure, args.only, args.frames)
     print(f"labelled: {count} faces in {args.out}")
 
 
@@ -172,7 +185,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     network = place(load_network(read_checkpoint(args.weights)), args.device)
     parameters = sum(p.numel() for p in network.parameters())
     if args.protocol == "network":
-        faces = load_faces(args.data, args.split, 512)
+        faces = load_faces(args.data, FaceSet(split=args.split), 512)
         result = evaluate_network(network, faces, args.device, args.stages)
     elif (args.data / "points").is_dir():
         result = evaluate_points(args.weights, args.data, args.precision, args.points_offset, args.tta)

@@ -33,7 +33,7 @@ class Augmentation:
 
     Attributes:
         mirror: probability of a mirror image, with left and right classes renamed.
-        width: mean side of the crop in sides of the photo; the run-time crop's too.
+        width: mean side of what the network reads in sides of the training faces' frame; at run time, too.
         zoom: largest factor by which the face appears larger or smaller than that.
         roll_degrees: standard deviation of the roll left by alignment.
         turn: probability of any roll up to 45 degrees instead, as when a keypoint is off.
@@ -48,6 +48,7 @@ class Augmentation:
         wear: probability of something that another face wears: a hat, glasses, earrings, a necklace, clothes,
             its hair; see `training.mixing`, also for the next two.
         backdrop: probability of another face's background.
+        drawn: probability of a drawn background instead, see `training.backdrops`.
         recolour: probability of other colours of hair, clothes, background, hat, lips or glasses.
     """
 
@@ -65,20 +66,31 @@ class Augmentation:
     necklace: float = 0.0
     wear: float = 0.0
     backdrop: float = 0.0
+    drawn: float = 0.0
     recolour: float = 0.0
 
 
-def augment(sample: Sample, side: int, how: Augmentation, rng: np.random.Generator) -> Sample:
-    """Return a changed sample at side x side pixels; places outside the photo are labelled ignore."""
+def augment(
+    sample: Sample, side: int, how: Augmentation, rng: np.random.Generator, frames: float = 1.0
+) -> Sample:
+    """Return a changed sample at side x side pixels; places outside the photo are labelled ignore.
+
+    Args:
+        sample: a photo that is square.
+        side: of what is returned.
+        how: see `Augmentation`.
+        rng: draws.
+        frames: side of the photo in sides of the training faces' frame.
+    """
     if rng.random() < how.necklace:
         sample = Sample(*draw_necklace(*sample, rng))
     if rng.random() < how.cut:
         sample = _cut(sample, rng)
-    warped = _frame(sample, side, how, rng)
+    warped = _frame(sample, side, how, rng, frames)
     if rng.random() < how.mirror:
         warped = mirrored(warped)
     if rng.random() < how.occlude:
-        warped = occlude(warped, rng)
+        warped = occlude(warped, rng, 1.1 / how.width)
     image = relight(warped.image, how.light, rng)
     if rng.random() < how.grey:
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
@@ -103,10 +115,10 @@ def _cut(sample: Sample, rng: np.random.Generator) -> Sample:
     return Sample(image, label)
 
 
-def _frame(sample: Sample, side: int, how: Augmentation, rng: np.random.Generator) -> Sample:
+def _frame(sample: Sample, side: int, how: Augmentation, rng: np.random.Generator, frames: float) -> Sample:
     turned = rng.random() < how.turn
     roll = rng.uniform(-45.0, 45.0) if turned else rng.normal(0.0, how.roll_degrees)
-    zoom = float(np.exp(rng.uniform(-1.0, 1.0) * np.log(how.zoom))) / how.width
+    zoom = float(np.exp(rng.uniform(-1.0, 1.0) * np.log(how.zoom))) * frames / how.width
     height, width = sample.label.shape
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), roll, zoom * side / width)
     centre = (side - 1) / 2
@@ -166,13 +178,18 @@ def _degrade(image: Image, chance: float, rng: np.random.Generator) -> Image:
     return image
 
 
-def occlude(sample: Sample, rng: np.random.Generator) -> Sample:
+def occlude(sample: Sample, rng: np.random.Generator, size: float = 1.0) -> Sample:
     """Put a shape or a hand-like blob before the face; what it hides is background.
 
     An effect must not be painted on it, and the labels' own convention is the same.
+
+    Args:
+        sample: what is hidden in part.
+        rng: draws.
+        size: factor on what suits a picture of the face alone.
     """
     side = sample.label.shape[0]
-    mask = _hand(side, rng) if rng.random() < 0.5 else _shape(side, rng)
+    mask = _hand(side, rng, size) if rng.random() < 0.5 else _shape(side, rng, size)
     if rng.random() < 0.5:
         # A blob in the face's own skin colour can be told by its outline alone, as a hand must be.
         skin = sample.image[sample.label == CLASS_ID["skin"]]
@@ -189,20 +206,20 @@ def occlude(sample: Sample, rng: np.random.Generator) -> Sample:
     return Sample(image.astype(np.uint8), np.where(hidden, 0, sample.label).astype(np.uint8))
 
 
-def _shape(side: int, rng: np.random.Generator) -> Image:
+def _shape(side: int, rng: np.random.Generator, scale: float) -> Image:
     """Return the mask of an ellipse or a star-shaped polygon, 0 or 255."""
     mask = np.zeros((side, side), np.uint8)
     angles = np.sort(rng.uniform(0, 2 * np.pi, 40 if rng.random() < 0.5 else int(rng.integers(3, 8))))
-    radius = rng.uniform(side / 20, side / 5, 2) * rng.uniform(0.8, 1.0, (len(angles), 1))
+    radius = rng.uniform(side / 20, side / 5, 2) * scale * rng.uniform(0.8, 1.0, (len(angles), 1))
     points = rng.uniform(0, side, 2) + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     return np.asarray(cv2.fillPoly(mask, [points.astype(np.int32)], (255,)), np.uint8)
 
 
-def _hand(side: int, rng: np.random.Generator) -> Image:
+def _hand(side: int, rng: np.random.Generator, scale: float) -> Image:
     """Return the mask of a palm with a few fingers, 0 or 255."""
     mask = np.zeros((side, side), np.uint8)
     palm = rng.uniform(0.1, 0.9, 2) * side
-    size = rng.uniform(0.08, 0.16) * side
+    size = rng.uniform(0.08, 0.16) * scale * side
     heading = rng.uniform(0, 2 * np.pi)
     cv2.circle(mask, (int(palm[0]), int(palm[1])), int(size), (255,), -1)
     for finger in range(int(rng.integers(1, 6))):

@@ -109,19 +109,34 @@ def read_pair(root: Path, name: str) -> Sample:
     return Sample(image, label.astype(np.uint8))
 
 
-def load_faces(root: Path, split: str, side: int, only: str = "*") -> Faces:
-    """Decode a split at side x side pixels; where photos are not square, their middle.
+def read_names(root: Path, one: FaceSet) -> list[str]:
+    """Return the names of a set.
 
     Raises:
-        DataError: naming every bad file of the split, before any training starts.
+        DataError: if the folder or the split does not exist, is empty, or lacks a name that is held out.
     """
-    names = [name for name in read_split(root, split) if fnmatch(name, only)]
+    names = [name for name in read_split(root, one.split) if fnmatch(name, one.only)]
+    missing = sorted(set(one.without) - set(names))
+    if missing:
+        raise DataError(f"{root}: held out, but not there: {', '.join(missing)}")
+    names = [name for name in names if name not in one.without]
     if not names:
-        raise DataError(f"{root}: the split {split!r} is empty" + (f" of {only}" if only != "*" else ""))
+        of = f" of {one.only}" if one.only != "*" else ""
+        raise DataError(f"{root}: the split {one.split!r} is empty{of}")
+    return names
+
+
+def load_faces(root: Path, one: FaceSet, side: int) -> Faces:
+    """Decode a set at side x side pixels; where photos are not square, their middle.
+
+    Raises:
+        DataError: naming every bad file of the set, before any training starts.
+    """
+    names = read_names(root, one)
     images = np.empty((len(names), side, side, 3), np.uint8)
     labels = np.empty((len(names), side, side), np.uint8)
     problems = []
-    for index, name in enumerate(tqdm(names, desc=f"reading {root.name}/{split}", leave=False)):
+    for index, name in enumerate(tqdm(names, desc=f"reading {root.name}/{one.split}", leave=False)):
         try:
             image, label = read_pair(root, name)
         except DataError as error:
@@ -147,6 +162,7 @@ class Pack:
 
     Attributes:
         set_of: (N,) int, which set each face belongs to.
+        frames: (N,) side of each photo in sides of the training faces' frame.
         frequency: (19,) share of each class among the fully labelled pixels.
         presence: (N, 19) bool, the classes that each face shows (hair sets: none).
     """
@@ -155,6 +171,7 @@ class Pack:
         self.path = path
         with safe_open(path, framework="numpy") as file:
             self.set_of: npt.NDArray[np.int64] = file.get_tensor("set_of")
+            self.frames: npt.NDArray[np.float64] = file.get_tensor("frames")
             self.presence: npt.NDArray[np.bool_] = file.get_tensor("presence")
             self.frequency: npt.NDArray[np.float64] = file.get_tensor("frequency")
         self._file: Any = None
@@ -163,9 +180,9 @@ class Pack:
     def __len__(self) -> int:
         return len(self.set_of)
 
-    def shown_by(self, name: str) -> npt.NDArray[np.int64]:
-        """Return the indices of the fully labelled faces that show a class."""
-        return np.flatnonzero(self.presence[:, CLASS_ID[name]])
+    def shown_by(self, name: str, frames: float) -> npt.NDArray[np.int64]:
+        """Return the indices of the fully labelled faces in a framing that show a class."""
+        return np.flatnonzero(self.presence[:, CLASS_ID[name]] & (self.frames == frames))
 
     def __getitem__(self, index: int) -> Sample:
         """Return image (S, S, 3) and label (S, S), uint8."""
@@ -201,7 +218,7 @@ def pack_faces(path: Path, roots: Sequence[Path], sets: Sequence[FaceSet], side:
     parts, problems = [], []
     for folder, one in zip(folders, sets, strict=True):
         try:
-            parts.append(load_faces(folder, one.split, side, one.only))
+            parts.append(load_faces(folder, one, side))
         except DataError as error:
             problems.append(str(error))
     if problems:
@@ -213,7 +230,7 @@ def pack_faces(path: Path, roots: Sequence[Path], sets: Sequence[FaceSet], side:
 def _source(folder: Path, one: FaceSet) -> list[Any]:
     """Return what tells whether a set has changed since it was packed."""
     entries: list[tuple[str, int, int]] = []
-    for name in read_split(folder, one.split):
+    for name in read_names(folder, one):
         for path in (folder / "images" / f"{name}.jpg", folder / "labels" / f"{name}.png"):
             status = path.stat() if path.is_file() else None
             entries.append((name, status.st_size if status else -1, status.st_mtime_ns if status else -1))
@@ -239,6 +256,7 @@ def _write_pack(path: Path, parts: Sequence[Faces], sets: Sequence[FaceSet], sta
         "images": np.concatenate([faces.images for faces in parts]),
         "labels": every,
         "set_of": np.repeat(np.arange(len(parts)), [len(faces.names) for faces in parts]),
+        "frames": np.repeat([float(one.frames) for one in sets], [len(faces.names) for faces in parts]),
         "presence": counts > 0,
         "frequency": total / max(1, total.sum()),
     }
@@ -261,13 +279,14 @@ class AugmentedFaces(Dataset[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
         """Return image (S, S, 3) and label (S, S), both uint8, for key = (epoch, place, index)."""
         epoch, place, index = key
         rng = np.random.default_rng((self.seed, epoch, place, index))
-        mixed = mix(self.pack[index], self.augmentation, self._borrow, rng)
-        return augment(mixed, self.side, self.augmentation, rng)
+        frames = float(self.pack.frames[index])
 
-    def _borrow(self, name: str, rng: np.random.Generator) -> Sample | None:
-        """Return a face that shows a class, labelled in full; None where there is none."""
-        shown = self.pack.shown_by(name)
-        return self.pack[int(rng.choice(shown))] if len(shown) else None
+        def borrow(name: str, rng: np.random.Generator) -> Sample | None:
+            shown = self.pack.shown_by(name, frames)
+            return self.pack[int(rng.choice(shown))] if len(shown) else None
+
+        mixed = mix(self.pack[index], self.augmentation, borrow, rng, frames)
+        return augment(mixed, self.side, self.augmentation, rng, frames)
 
 
 Keys = list[tuple[int, int, int]]

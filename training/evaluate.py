@@ -15,9 +15,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from stn_icnn.labels import CLASS_ID
-from stn_icnn.network import STNiCNN
+from stn_icnn.network import STNiCNN, middle
 from training.data import DataError, Faces, read_image, read_pair, read_split
-from training.label import outline_masks, read_points
+from training.framing import outline_masks, read_points
 from training.losses import LabelTools
 from training.metrics import BoundaryTally, confusion, scores
 
@@ -48,13 +48,13 @@ def evaluate_network(
     Returns:
         `training.metrics.scores`, with "faces": how many were scored.
     """
-    side = network.config.input_size
+    side, packing = network.config.input_size, network.config.packing
     ids = torch.tensor(network.config.classes, dtype=torch.uint8)
     tools = LabelTools(network)
     matrix, edges = np.zeros((19, 19), np.int64), BoundaryTally()
     for image, label in zip(faces.images, faces.labels, strict=True):
         shrunk = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
-        crops = torch.from_numpy(shrunk)[None].to(device)
+        crops = torch.from_numpy(packing.pack_crop(np.asarray(shrunk, np.uint8)))[None].to(device)
         theta = tools.theta(torch.from_numpy(label)[None].to(device)) if stages == "true-crops" else None
         guess = _labels(_probabilities(network, crops, stages, theta), label.shape[0], ids)
         matrix += confusion(label, guess)
@@ -64,10 +64,10 @@ def evaluate_network(
 
 def count_macs(network: STNiCNN) -> int:
     """Return the multiply-accumulates of one face: convolutions and matrix products, nothing else."""
-    side = network.config.input_size
+    shape = network.config.packing.input_shape
     device = next(network.parameters()).device
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(torch.zeros(1, side, side, 3, dtype=torch.uint8, device=device))
+        network(torch.zeros(1, *shape, dtype=torch.uint8, device=device))
     return int(counter.get_total_flops()) // 2
 
 
@@ -191,13 +191,14 @@ def _parser(weights: Path, precision: str, tta: int) -> FaceParser:
 
 
 def _probabilities(network: STNiCNN, crops: Tensor, stages: str, theta: Tensor | None) -> Tensor:
+    pictures = network.normalise(crops)
     if stages == "all":
-        return torch.as_tensor(network(crops))
-    image = network.normalise(crops)
-    coarse = network.parse_coarse(image)
-    logits = coarse.logits
+        return torch.softmax(network.parse(pictures).logits, dim=1)
+    coarse = network.parse_coarse(pictures)
+    logits = coarse.logits if network.face is None else middle(coarse.logits)
     if theta is not None:
-        logits = network.compose(logits, theta, network.parse_parts(image, coarse, theta))
+        face = network.parse_face(pictures, coarse)
+        logits = network.compose(face.logits, theta, network.parse_parts(pictures, face, theta))
     return torch.softmax(logits, dim=1)
 
 

@@ -10,7 +10,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -22,52 +21,14 @@ from tqdm import tqdm
 from stn_icnn.labels import CLASS_ID, CLASSES, IGNORE, mirror_ids
 from stn_icnn.network import STNiCNN
 from stn_icnn.sampler import crop, make_theta
-from training.data import DataError, read_image
+from training.data import DataError
+from training.framing import Known, Surroundings, framed
 
-SIDE = 384
 _HAIR = CLASS_ID["hair"]
-# By iBUG 300-W point numbers.
-OUTLINES: dict[str, tuple[int, ...]] = {
-    "r_eye": tuple(range(36, 42)),
-    "l_eye": tuple(range(42, 48)),
-    "lips": tuple(range(48, 60)),
-    "mouth": tuple(range(60, 68)),
-}
-
-
-def outline_masks(points: npt.NDArray[np.float64], size: tuple[int, int]) -> dict[str, npt.NDArray[np.bool_]]:
-    """Draw the eyes, the outer lips and the inner mouth that 68 points outline.
-
-    Args:
-        points: (68, 2) x and y in pixels, in iBUG 300-W order.
-        size: (height, width) of the masks.
-
-    Returns:
-        By the names of `OUTLINES`, (height, width) bool.
-    """
-    masks = {}
-    for name, indices in OUTLINES.items():
-        mask = np.zeros(size, np.uint8)
-        # Four more bits, so that corners need not fall on whole pixels.
-        corners = np.round(points[list(indices)] * 16.0).astype(np.int32)
-        cv2.fillPoly(mask, [corners], (1,), shift=4)
-        masks[name] = mask.astype(bool)
-    return masks
-
-
-def read_points(path: Path) -> npt.NDArray[np.float64]:
-    """Read 68 points, one "x y" a line.
-
-    Raises:
-        DataError: if the file is missing or holds anything else.
-    """
-    try:
-        points = np.loadtxt(path, dtype=np.float64)
-    except (OSError, ValueError) as error:
-        raise DataError(f"points/{path.name}: cannot be read ({error})") from None
-    if points.shape != (68, 2) or not np.isfinite(points).all():
-        raise DataError(f"points/{path.name}: 68 lines of x y expected, found shape {points.shape}")
-    return points
+# A wide photo with less skin than this, as a share of its pixels, shows the back of a head.
+_LEAST_SKIN = 0.01
+# Clothes this close to the skin in CIELAB's a and b (8 bits) are perhaps bare shoulders.
+_SKIN_LIKE = 7.0
 
 
 @dataclass(frozen=True)
@@ -87,11 +48,12 @@ class Teacher:
 
 @torch.no_grad()
 def teach(teacher: Teacher, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Return a teacher's probabilities (classes, S, S): the mean over networks, zooms and mirror images.
+    """Return a teacher's probabilities (classes, S, S): a mean over networks, zooms and mirror images.
 
     Args:
         teacher: see `Teacher`.
-        image: (S, S, 3) uint8 RGB in the framing of the training faces.
+        image: (S, S, 3) uint8 RGB in the framing of the training faces, or wider: zooms then take the
+            networks to what they know.
     """
     side = image.shape[0]
     mirror = torch.from_numpy(mirror_ids()[: len(CLASSES)].astype(np.int64))
@@ -102,43 +64,44 @@ def teach(teacher: Teacher, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.floa
         zoomed = cv2.warpAffine(
             image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
-        # Places that a zoom leaves out have no say in it.
+        # Places that a zoom leaves out have no say in it; where several see, the closer look knows better.
         back = make_theta(torch.full((1, 2), zoom), torch.zeros(1, 2))
-        inside = crop(torch.ones(1, 1, side, side), back, (side, side))
+        weight = zoom**3
+        inside = weight * crop(torch.ones(1, 1, side, side), back, (side, side))
         for network in teacher.networks:
-            size = network.config.input_size
-            small = cv2.resize(zoomed, (size, size), interpolation=cv2.INTER_AREA)
-            both = torch.from_numpy(np.stack([small, small[:, ::-1]])).to(teacher.device)
-            probabilities = network(both).cpu()
+            packing = network.config.packing
+            size = (packing.input_size, packing.input_size)
+            small = np.asarray(cv2.resize(zoomed, size, interpolation=cv2.INTER_AREA), np.uint8)
+            both = np.stack([packing.pack_crop(view) for view in (small, small[:, ::-1])])
+            outputs = network(torch.from_numpy(both).to(teacher.device)).cpu().numpy()
+            probabilities = torch.from_numpy(np.stack([packing.maps(output).face for output in outputs]))
             mean = (probabilities[:1] + probabilities[1:].flip(-1)[:, mirror]) / 2.0
             enlarged = F.interpolate(mean, size=(side, side), mode="bilinear")
-            total += enlarged if zoom == 1.0 else crop(enlarged, back, (side, side))
+            total += weight * (enlarged if zoom == 1.0 else crop(enlarged, back, (side, side)))
             seen += inside
     return np.asarray((total / seen)[0].numpy(), np.float32)
 
 
-def merge(
-    probabilities: npt.NDArray[np.float32],
-    sure: float,
-    hair: npt.NDArray[np.uint8] | None = None,
-    outlines: dict[str, npt.NDArray[np.bool_]] | None = None,
-) -> npt.NDArray[np.uint8]:
+def merge(probabilities: npt.NDArray[np.float32], sure: float, known: Known) -> npt.NDArray[np.uint8]:
     """Make a label map of what the teacher says and what is known better.
 
     Args:
         probabilities: (19, H, W).
         sure: least probability of a label; below it the pixel is ignored.
-        hair: (H, W) known hair labels: 13, anything else, or 255 where unknown.
-        outlines: of `outline_masks`; where points and teacher disagree about eyes and lips, the
-            pixel is ignored, as both are rough there.
+        known: of the same place. Where points and teacher disagree about eyes and lips, the pixel is
+            ignored, as both are rough there. Where nobody is, and at another's face, all is background.
 
     Returns:
         (H, W) uint8 label map.
     """
+    hair, outlines = known.hair, known.outlines
+    if known.person is not None:
+        probabilities = np.concatenate([probabilities[:1], probabilities[1:] * known.person])
+        probabilities[0] = 1.0 - probabilities[1:].sum(axis=0)
     if hair is not None:
-        known = probabilities.copy()
-        known[_HAIR][(hair != 13) & (hair != IGNORE)] = 0.0
-        probabilities = known / np.maximum(known.sum(axis=0), 1e-6)
+        possible = probabilities.copy()
+        possible[_HAIR][(hair != _HAIR) & (hair != IGNORE)] = 0.0
+        probabilities = possible / np.maximum(possible.sum(axis=0), 1e-6)
     label: npt.NDArray[np.uint8] = probabilities.argmax(axis=0).astype(np.uint8)
     label[probabilities.max(axis=0) < sure] = IGNORE
     if hair is not None:
@@ -148,6 +111,9 @@ def merge(
         groups = {"r_eye": (CLASS_ID["r_eye"],), "l_eye": (CLASS_ID["l_eye"],), "lips": lips}
         for name, ids in groups.items():
             label[np.isin(label, ids) != outlines[name]] = IGNORE
+    if known.others is not None:
+        label[known.others] = 0
+    label[known.outside] = IGNORE
     return label
 
 
@@ -164,34 +130,30 @@ def write_labelled(
         os.replace(temporary, path)
 
 
-class Known(NamedTuple):
-    """A photo in the framing of the training faces, and what is known about it before a teacher looks.
-
-    Attributes:
-        image: (SIDE, SIDE, 3) uint8 RGB.
-        hair: see `merge`.
-        outlines: see `merge`.
-        outside: (SIDE, SIDE) bool, places beyond the photo.
-    """
-
-    image: npt.NDArray[np.uint8]
-    hair: npt.NDArray[np.uint8] | None
-    outlines: dict[str, npt.NDArray[np.bool_]] | None
-    outside: npt.NDArray[np.bool_]
+def _perhaps_bare(image: npt.NDArray[np.uint8], label: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Return where what a teacher calls clothes has the colour of the skin, as bare shoulders have."""
+    colours = cv2.cvtColor(cv2.GaussianBlur(image, (0, 0), 2.0), cv2.COLOR_RGB2LAB)[..., 1:].astype(
+        np.float32
+    )
+    skin = np.median(colours[np.isin(label, (CLASS_ID["skin"], CLASS_ID["neck"]))], axis=0)
+    near = np.linalg.norm(colours - skin, axis=-1) < _SKIN_LIKE
+    return np.asarray(near & (label == CLASS_ID["cloth"]), np.bool_)
 
 
-def label_folder(teacher: Teacher, source: Path, out: Path, sure: float = 0.6, only: str = "*") -> int:
+def label_folder(
+    teacher: Teacher, source: Path, out: Path, sure: float = 0.6, only: str = "*", frames: float = 1.0
+) -> int:
     """Label a folder of photos, with the hair labels or the points that lie beside them.
-
-    Faces with points are framed by them first; others are taken to be in the framing of the training
-    faces already.
 
     Args:
         teacher: see `Teacher`.
-        source: holds images/NAME.jpg or NAME.jpg, and perhaps labels/NAME.png (hair) or points/NAME.txt.
+        source: holds images/NAME.jpg or NAME.jpg, and perhaps labels/NAME.png (hair), or points/NAME.txt and
+            valid/NAME.txt; see `training.framing.framed`.
         out: gets images/ and labels/.
         sure: see `merge`.
         only: names to take, a shell pattern.
+        frames: side of what is labelled in sides of the training faces' frame. Above 1 photos without points
+            are framed by the face found in them, and what is no person, or another one, is background.
 
     Returns:
         The number of faces labelled.
@@ -206,36 +168,16 @@ def label_folder(teacher: Teacher, source: Path, out: Path, sure: float = 0.6, o
     for network in teacher.networks:
         if len(network.config.classes) != len(CLASSES):
             raise DataError(f"{network.config.name}: a teacher must know all {len(CLASSES)} classes")
+    surroundings, count = Surroundings(frames) if frames > 1.0 else None, 0
     for path in tqdm(paths, desc=f"labelling {source.name}", leave=False):
-        face = _framed(source, path) if (source / "points").is_dir() else _aligned(source, path)
-        label = merge(teach(teacher, face.image), sure, face.hair, face.outlines)
-        label[face.outside] = IGNORE
-        write_labelled(out, path.stem, face.image, label)
-    return len(paths)
-
-
-def _framed(source: Path, path: Path) -> Known:
-    """Frame an in-the-wild photo by its 68 points."""
-    # Here, so that training itself does without what the pipeline needs.
-    from realtime.faces.alignment import align
-
-    image, points = read_image(path), read_points(source / "points" / f"{path.stem}.txt")
-    right, left = points[36:42].mean(axis=0), points[42:48].mean(axis=0)
-    mouth = (points[48] + points[54]) / 2.0
-    alignment = align((right[0], right[1]), (left[0], left[1]), (mouth[0], mouth[1]), framing=1.0)
-    matrix = alignment.to_crop(SIDE)
-    inside = cv2.warpAffine(np.full(image.shape[:2], 255, np.uint8), matrix, (SIDE, SIDE))
-    outlines = outline_masks(points @ matrix[:, :2].T + matrix[:, 2], (SIDE, SIDE))
-    return Known(alignment.crop(image, SIDE), None, outlines, inside < 255)
-
-
-def _aligned(source: Path, path: Path) -> Known:
-    """Take a photo that is framed already, with its hair labels where there are some."""
-    small = cv2.resize(read_image(path), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    label_path, hair = source / "labels" / f"{path.stem}.png", None
-    if label_path.is_file():
-        known = cv2.imread(str(label_path), cv2.IMREAD_GRAYSCALE)
+        known = framed(source, path, surroundings)
         if known is None:
-            raise DataError(f"labels/{label_path.name}: unreadable")
-        hair = np.asarray(cv2.resize(known, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
-    return Known(np.asarray(small, np.uint8), hair, None, np.zeros((SIDE, SIDE), bool))
+            continue
+        label = merge(teach(teacher, known.image), sure, known)
+        if surroundings is not None:
+            if (label == CLASS_ID["skin"]).mean() < _LEAST_SKIN:
+                continue
+            label[_perhaps_bare(known.image, label)] = IGNORE
+        write_labelled(out, path.stem, known.image, label)
+        count += 1
+    return count

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from tqdm import tqdm
 
 from stn_icnn.checkpoint import load_network, read_checkpoint, save_checkpoint
 from stn_icnn.icnn import ICNNOutput
-from stn_icnn.network import STNiCNN, place
+from stn_icnn.network import Pictures, STNiCNN, place
 from training.data import AugmentedFaces, Faces, Keys, Pack, batches, find_folder, load_faces, pack_faces
 from training.evaluate import evaluate_network
 from training.logs import Log
@@ -71,15 +72,15 @@ def choose_precision(asked: str, device: str) -> str:
 def _halve(network: STNiCNN, device: str) -> None:
     """Let the iCNNs, nearly all of the work, compute in bfloat16; theta and losses keep float32."""
 
-    def halved(forward: Callable[[Tensor], ICNNOutput]) -> Callable[[Tensor], ICNNOutput]:
-        def run(image: Tensor) -> ICNNOutput:
+    def halved(forward: Callable[..., ICNNOutput]) -> Callable[..., ICNNOutput]:
+        def run(image: Tensor, *more: Any, **others: Any) -> ICNNOutput:
             with torch.autocast(device, torch.bfloat16):
-                logits, features = forward(image)
+                logits, features = forward(image, *more, **others)
             return ICNNOutput(logits.float(), features.float())
 
         return run
 
-    for body in (network.coarse, *network.part_nets.values()):
+    for body in filter(None, (network.coarse, network.face, *network.part_nets.values())):
         body.forward = halved(body.forward)
 
 
@@ -104,7 +105,7 @@ def fit(run: Run) -> Path:
     validation = settings.validation
     # Validation first: it is small, and what is wrong with it is told before the long packing.
     folder = find_folder(run.roots, validation.folder)
-    val = load_faces(folder, validation.split, 512, validation.only)
+    val = load_faces(folder, validation, 512)
     pack_path = run.pack or run.out / "faces.pack.safetensors"
     pack = pack_faces(pack_path, run.roots, settings.sets, max(settings.store_size, config.input_size))
     run.out.mkdir(parents=True, exist_ok=True)
@@ -129,9 +130,15 @@ def fit(run: Run) -> Path:
 
 
 def _start_from(network: STNiCNN, weights: Path) -> int:
-    """Copy the weights whose names and shapes agree; return how many do."""
+    """Copy the weights whose names and shapes agree; return how many do.
+
+    A face stage starts as the coarse stage of a network that has none: both parse the face crop.
+    """
     known = load_network(read_checkpoint(weights)).state_dict()
     own = network.state_dict()
+    if network.face is not None and not any(key.startswith("face.") for key in known):
+        stage = {key: value for key, value in known.items() if key.startswith("coarse.")}
+        known |= {key.replace("coarse.", "face.", 1): value for key, value in stage.items()}
     taken = {key: value for key, value in known.items() if key in own and own[key].shape == value.shape}
     network.load_state_dict(own | taken)
     return len(taken)
@@ -213,9 +220,10 @@ class _PhaseTrainer:
         rate = schedule(step / (steps_an_epoch * self.phase.epochs)) * self.phase.learning_rate
         for group, share in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * share
-        normalised = STNiCNN.normalise(image.to(self.run.device))
-        normalised = normalised.contiguous(memory_format=torch.channels_last)
-        loss = self.loss_of(normalised, target.to(self.run.device))
+        last = torch.channels_last
+        split = self.network.split(image.to(self.run.device))
+        pictures = Pictures(*(picture.contiguous(memory_format=last) for picture in split))
+        loss = self.loss_of(pictures, target.to(self.run.device))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.parameters, 5.0)
@@ -243,7 +251,7 @@ def _fit_phase(
     phase, progress = trainer.phase, run.progress
     if trainer.parameters:
         restore_optimizer(trainer.optimizer, moments)
-        side, settings = network.config.input_size, run.settings
+        side, settings = network.config.packing.square_size, run.settings
         dataset = AugmentedFaces(pack, side, settings.augmentation, settings.seed)
         while progress.epoch < phase.epochs:
             started = time.monotonic()

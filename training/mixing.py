@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from stn_icnn.labels import CLASS_ID
 from training.augment import Augmentation, Image, Sample, mirrored, relight
+from training.backdrops import draw_backdrop
 
 Mask = npt.NDArray[np.bool_]
 Borrow = Callable[[str, np.random.Generator], Sample | None]
@@ -29,35 +30,43 @@ _INNER = (*_EYES, "nose", "mouth", "u_lip", "l_lip")
 _COLOURED = (("hair",), ("cloth",), ("background",), ("hat",), ("u_lip", "l_lip"), ("eye_g",))
 # What nobody wears two of; clothes and hair go over their own.
 _ONE = ("hat", "eye_g", "ear_r", "neck_l")
-# Shares of the picture under which a thing is left where it is: a brim or a dot, or a slip of the labeller's.
+# Shares of the training faces' frame under which a thing is left where it is: a brim or a dot, or a slip of
+# the labeller's.
 _LEAST = {"hat": 0.02, "eye_g": 0.003, "ear_r": 0.0001, "neck_l": 0.0001, "cloth": 0.02, "hair": 0.05}
 
 
-def mix(sample: Sample, how: Augmentation, borrow: Borrow, rng: np.random.Generator) -> Sample:
+def mix(
+    sample: Sample, how: Augmentation, borrow: Borrow, rng: np.random.Generator, frames: float = 1.0
+) -> Sample:
     """Return a changed sample, of the same size.
 
     Args:
         sample: a face in the framing of the training faces; one without labelled skin stays as it is: where
             hair alone is labelled, nothing tells what it could wear.
         how: its `wear`, `backdrop` and `recolour` are the probabilities.
-        borrow: gives the others, of the sample's size.
+        borrow: gives the others, of the sample's size and framing.
         rng: draws.
+        frames: side of the photo in sides of the training faces' frame.
     """
     if not _is(sample.label, "skin").any():
         return sample
     if rng.random() < how.backdrop:
         donor = borrow("background", rng)
         sample = sample if donor is None else stand_before(sample, _turned(donor, rng), rng)
+    elif rng.random() < how.drawn:
+        drawn = draw_backdrop(sample.label.shape[0], rng)
+        own = _is(sample.label, "background")
+        sample = _pasted(sample, Sample(drawn, np.zeros_like(sample.label)), own)
     if rng.random() < how.wear:
         thing = str(rng.choice(list(THINGS), p=list(THINGS.values())))
         donor = borrow(thing, rng)
-        sample = sample if donor is None else wear(sample, _turned(donor, rng), thing, rng)
+        sample = sample if donor is None else wear(sample, _turned(donor, rng), thing, rng, frames)
     if rng.random() < how.recolour:
         sample = recolour(sample, rng)
     return sample
 
 
-def wear(sample: Sample, donor: Sample, thing: str, rng: np.random.Generator) -> Sample:
+def wear(sample: Sample, donor: Sample, thing: str, rng: np.random.Generator, frames: float = 1.0) -> Sample:
     """Put what a donor wears on a face: a copy, or the sample itself where it would not fit.
 
     Args:
@@ -65,12 +74,14 @@ def wear(sample: Sample, donor: Sample, thing: str, rng: np.random.Generator) ->
         donor: who wears it, in the same framing and of the same size.
         thing: one of `THINGS`.
         rng: draws a small shift and the thing's colours.
+        frames: side of the photos in sides of the training faces' frame.
     """
-    if (thing in _ONE and _is(sample.label, thing).any()) or _share(donor.label, thing) < _LEAST[thing]:
+    share = frames * frames * _share(donor.label, thing)
+    if (thing in _ONE and _is(sample.label, thing).any()) or share < _LEAST[thing]:
         return sample
     if thing == "ear_r":
         for side in ("l_ear", "r_ear"):
-            sample = _wear_earring(sample, donor, side, rng)
+            sample = _wear_earring(sample, donor, side, rng, frames)
         return sample
     below = 0.0
     if thing in ("neck_l", "cloth"):
@@ -101,10 +112,12 @@ def wear(sample: Sample, donor: Sample, thing: str, rng: np.random.Generator) ->
     return _pasted(sample, _dyed(moved, thing, rng), mask)
 
 
-def _wear_earring(sample: Sample, donor: Sample, side: str, rng: np.random.Generator) -> Sample:
+def _wear_earring(
+    sample: Sample, donor: Sample, side: str, rng: np.random.Generator, frames: float
+) -> Sample:
     """Hang a donor's earring on the lobe of the same side, where both lobes are seen."""
     lobe, other = (_lowest(face.label, (side,)) for face in (sample, donor))
-    if lobe is None or other is None or _share(sample.label, side) < 0.002:
+    if lobe is None or other is None or frames * frames * _share(sample.label, side) < 0.002:
         return sample
     moved = _moved(_lit_like(donor, sample), (lobe[0] - other[0], lobe[1] - other[1]), rng, 0.3)
     mask = _is(moved.label, "ear_r")

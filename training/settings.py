@@ -14,7 +14,7 @@ from stn_icnn.config import NAMED, NetworkConfig
 from stn_icnn.labels import CLASS_ID
 from training.augment import Augmentation
 
-PHASES = ("coarse", "localizer", "parts", "end_to_end")
+PHASES = ("coarse", "face", "localizer", "parts", "end_to_end")
 LABEL_KINDS = ("full", "hair")
 OPTIMIZERS = ("adamw", "adam")
 
@@ -34,8 +34,8 @@ class Phase:
     """One phase of training (arXiv 2002.04831, section 3.4).
 
     Attributes:
-        name: "coarse" (segmentation loss on stage 1), "localizer" (smooth L1 against the thetas of
-            the labels), "parts" (stage 2 on crops by the labels), or "end_to_end".
+        name: "coarse" (segmentation loss on stage 1), "face" (the same on a face stage), "localizer" (smooth
+            L1 against the thetas of the labels), "parts" (stage 2 on crops by the labels), or "end_to_end".
         epochs: passes over the data.
         learning_rate: peak of the one-cycle schedule.
         batch_size: faces a step.
@@ -69,6 +69,8 @@ class FaceSet:
         labels: "full", or "hair": id 13 is hair and everything else only known not to be.
         only: names to take, a shell pattern.
         samples: faces drawn from it in an epoch; 0 for as many as it has.
+        without: names that are not taken, as they are held out; names it has not are an error.
+        frames: side of its photos in sides of the training faces' frame.
         ignore: classes whose pixels in it teach nothing, as where a teacher's labels are no better than what
             is trained.
     """
@@ -78,6 +80,8 @@ class FaceSet:
     labels: str = "full"
     only: str = "*"
     samples: int = 0
+    without: tuple[str, ...] = ()
+    frames: float = 1.0
     ignore: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -87,6 +91,8 @@ class FaceSet:
         if self.labels not in LABEL_KINDS:
             raise ValueError(f"set {self.folder}: labels {self.labels!r}: one of {', '.join(LABEL_KINDS)}")
         _check_least(f"set {self.folder}", 0, samples=self.samples)
+        if not self.frames >= 1.0:
+            raise ValueError(f"set {self.folder}: frames is {self.frames}, must be at least 1")
 
 
 @dataclass(frozen=True)

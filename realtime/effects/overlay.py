@@ -10,10 +10,10 @@ import numpy as np
 
 from realtime.effects.effect import Colour
 from realtime.effects.paint import lay_over
-from realtime.frames import Image, ParsedFace
+from realtime.frames import Image, ParsedFace, Plane
 from stn_icnn.labels import PALETTE, legend
 
-# A class is in the legend from this share of a face crop on.
+# A class is in the legend from this share of a face crop, or of the head's square, on.
 SHOWN = 1.0 / 2000.0
 
 
@@ -39,20 +39,35 @@ class Overlay:
             _draw_legend(image, sorted(shown))
 
     def _paint(self, image: Image, face: ParsedFace) -> set[int]:
-        channels, side = face.probabilities.shape[:2]
-        # The cube makes the mix of colours at an edge narrow and still soft.
-        weights = face.probabilities * face.probabilities * face.probabilities
-        weights *= face.faded(np.float32(255.0 * self.strength) / weights.sum(axis=0))
-        classes = np.array(face.classes)
-        # The palette's background is black: the sum is the parts' colours times their opacity.
-        mix = np.column_stack([PALETTE[classes] / 255.0, classes != 0]).astype(np.float32)
-        mixed = weights.reshape(channels, -1).T @ mix
-        warped = face.warp(mixed.astype(np.uint8).reshape(side, side, 4))
+        warped = face.warp(self._picture(face))
         if warped is not None:
             lay_over(image[warped[1]], warped[0])
+        shown: set[int] = set()
         # Every second pixel tells as well.
-        share = (face.probabilities[:, ::2, ::2] > 0.5).mean(axis=(1, 2))
-        return {int(i) for i, part_share in zip(classes, share, strict=True) if i and part_share > SHOWN}
+        step = face.probabilities.shape[-1] // 72
+        for planes in (face.probabilities[:, ::step, ::step], face.head):
+            if planes is not None:
+                share = (planes > 0.5).mean(axis=(1, 2))
+                shown |= {i for i, part in zip(face.classes, share, strict=True) if i and part > SHOWN}
+        return shown
+
+    def _picture(self, face: ParsedFace) -> Image:
+        """Return the parts' colours times their opacity, (P, P, 4) uint8 in crop coordinates."""
+        mixed = self._mixed(face.probabilities, face.classes)
+        if face.head is not None:
+            outer = self._mixed(face.head, face.classes)
+            mixed = face.joined(mixed, outer)
+        return np.asarray(mixed * face.faded(np.ones(mixed.shape[:2], np.float32))[..., None], np.uint8)
+
+    def _mixed(self, probabilities: Plane, class_ids: Sequence[int]) -> Plane:
+        channels, side = probabilities.shape[:2]
+        # The cube makes the mix of colours at an edge narrow and still soft.
+        weights = probabilities * probabilities * probabilities
+        weights *= np.float32(255.0 * self.strength) / weights.sum(axis=0)
+        classes = np.array(class_ids)
+        # The palette's background is black.
+        mix = np.column_stack([PALETTE[classes] / 255.0, classes != 0]).astype(np.float32)
+        return np.asarray(weights.reshape(channels, -1).T @ mix, np.float32).reshape(side, side, 4)
 
 
 def _draw_legend(image: Image, class_ids: Sequence[int]) -> None:

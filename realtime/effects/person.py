@@ -62,7 +62,7 @@ def person_matte(scene: Scene, faces: Sequence[ParsedFace]) -> Image:
     size = scene.fitted.shape[:2]
     matte = cv2.resize(person_segmenter().segment(scene.fitted), size[::-1])
     for face in faces:
-        parsed = face.faded(np.asarray(1.0 - face.plane(NO_HEAD), np.float32))
+        parsed = face.faded(np.asarray(1.0 - face.whole(NO_HEAD), np.float32))
         whole = face.sample(parsed, slice(0, height), slice(0, width), size)
         np.maximum(matte, whole, out=matte)
     low, high = SURE

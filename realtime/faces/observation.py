@@ -12,7 +12,8 @@ from realtime.faces.keypoints import align_keypoints, complete_keypoints, find_k
 from realtime.faces.parsing import GLASSES_SHARE, NOSE_SHARE, SURE_SCORE, share_of
 from realtime.faces.smoothing import distance
 from realtime.faces.tracks import Track, describe_appearance
-from realtime.frames import Image, ParsedFace, Plane, Points
+from realtime.frames import ParsedFace, Plane, Points
+from stn_icnn.packing import Pictures
 
 # The observation made first is kept unless the other scores so much more. Of 1052 such pairs (faces in the
 # wild, upright and turned by 45, 90 and 180 degrees) the wrong one is taken 22 times; by counting parts, 39.
@@ -28,7 +29,7 @@ class Observation:
     Attributes:
         track: whose face it is.
         face: its parsing.
-        crop: (S, S, 3) uint8 RGB, what was parsed.
+        pictures: what was parsed.
         keypoints: (4, 2) where it lies, in pixels.
         distance: how far that is from the crop, in sides.
         appearance: see `describe_appearance`.
@@ -38,7 +39,7 @@ class Observation:
 
     track: Track
     face: ParsedFace
-    crop: Image
+    pictures: Pictures
     keypoints: Points
     distance: float
     appearance: Plane
@@ -59,13 +60,13 @@ class Observation:
         return self.score > other.score + _SCORE_MARGIN
 
 
-def make_observation(track: Track, face: ParsedFace, crop: Image, predicted: Points) -> Observation:
+def make_observation(track: Track, face: ParsedFace, pictures: Pictures, predicted: Points) -> Observation:
     """Return what a parsing says of a track.
 
     Args:
         track: whose crop was parsed.
         face: its parsing.
-        crop: (S, S, 3) uint8 RGB, what was parsed.
+        pictures: what was parsed.
         predicted: (4, 2) where its keypoints were thought to be, in pixels.
     """
     found = find_keypoints(face.probabilities, face.classes, face.alignment, predicted)
@@ -78,7 +79,8 @@ def make_observation(track: Track, face: ParsedFace, crop: Image, predicted: Poi
     enough = parts >= 3 or bool(track.whole and seen[2:].all())
     is_face = _is_face(track, face, parts, enough)
     evidence = parsing_evidence(face, found)
-    return Observation(track, face, crop, keypoints, off, describe_appearance(crop), is_face, evidence)
+    appearance = describe_appearance(pictures.face)
+    return Observation(track, face, pictures, keypoints, off, appearance, is_face, evidence)
 
 
 def _is_face(track: Track, face: ParsedFace, parts: int, enough: bool) -> bool:

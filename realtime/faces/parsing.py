@@ -9,6 +9,7 @@ import numpy as np
 from engines import Engine
 from realtime.frames import Detection, Image, ParsedFace
 from realtime.frames.geometry import Alignment
+from stn_icnn.packing import Pictures
 
 # A detection below this score must also parse as a face ...
 SURE_SCORE = 0.7
@@ -19,30 +20,40 @@ NOSE_SHARE = 0.009
 GLASSES_SHARE = 0.02
 
 
+def cut_pictures(image: Image, alignment: Alignment, engine: Engine) -> Pictures:
+    """Return what an engine reads of an image (H, W, 3) uint8 RGB for a face crop."""
+    packing = engine.spec.packing
+    face = alignment.crop(image, packing.input_size)
+    if not packing.head_input:
+        return Pictures(face, None)
+    return Pictures(face, alignment.widened(packing.width).crop(image, packing.head_input))
+
+
 def parse_crops(
     image: Image, detections: Sequence[Detection], alignments: Sequence[Alignment], engine: Engine
-) -> tuple[list[ParsedFace], Sequence[Image]]:
+) -> tuple[list[ParsedFace], list[Pictures]]:
     """Parse given crops of an image.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         detections: whose faces they are.
-        alignments: where they lie, as many.
+        alignments: where their face crops lie, as many.
         engine: see `engines.Engine`.
 
     Returns:
-        The faces in the same order, and their crops (S, S, 3) uint8 RGB.
+        The faces in the same order, and what was read of each.
     """
     if not alignments:
         return [], []
-    crops = np.stack([alignment.crop(image, engine.spec.input_size) for alignment in alignments])
-    probabilities = engine.infer(crops)
-    height, width = image.shape[:2]
-    faces = [
-        ParsedFace(detection, alignment, planes, engine.spec.classes, (height, width))
-        for detection, alignment, planes in zip(detections, alignments, probabilities, strict=True)
-    ]
-    return faces, list(crops)
+    packing, (height, width) = engine.spec.packing, image.shape[:2]
+    pictures = [cut_pictures(image, alignment, engine) for alignment in alignments]
+    outputs = engine.infer(np.stack([packing.pack(each) for each in pictures]))
+    faces = []
+    for detection, alignment, output in zip(detections, alignments, outputs, strict=True):
+        planes, head = packing.maps(output)
+        face = ParsedFace(detection, alignment, planes, engine.spec.classes, (height, width), head=head)
+        faces.append(face)
+    return faces, pictures
 
 
 def share_of(face: ParsedFace, part: str | Iterable[str]) -> float:

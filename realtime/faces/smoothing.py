@@ -7,13 +7,15 @@ picture moves or the parser is sure of a change, the newest parsing counts in fu
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.frames import Image, Plane
+from realtime.frames import Image, ParsedFace, Plane
 from realtime.frames.geometry import Alignment
+from stn_icnn.packing import Pictures
 
 # Weight of the past where nothing moves, a thirtieth of a second ago, unless asked otherwise.
 STRENGTH = 0.75
@@ -141,6 +143,31 @@ class ParsingSmoother:
             mean = _mixed(probabilities, past, _motion(grey, past_grey), strength, self._scratch)
         self._mean, self._grey, self._alignment = mean, grey, alignment
         return mean
+
+
+class FaceSmoother:
+    """Steadies the parsing of one face: of its crop and, where it was seen, of its head.
+
+    Args:
+        strength: see `ParsingSmoother`.
+    """
+
+    def __init__(self, strength: float) -> None:
+        self.strength = strength
+        self._face, self._head = ParsingSmoother(strength), ParsingSmoother(strength)
+
+    def __call__(self, face: ParsedFace, pictures: Pictures, seconds: float) -> ParsedFace:
+        """Return the newest parsing, steadied.
+
+        Args:
+            face: the newest parsing.
+            pictures: that it is of.
+            seconds: since the last parsing.
+        """
+        planes, head = self._face(face.probabilities, pictures.face, face.alignment, seconds), face.head
+        if head is not None and pictures.head is not None:
+            head = self._head(head, pictures.head, face.square, seconds)
+        return replace(face, probabilities=planes, head=head)
 
 
 def _mixed(new: Plane, past: Plane, motion: Plane, strength: float, scratch: Plane) -> Plane:

@@ -18,9 +18,9 @@ from realtime.faces.detector import FaceDetector
 from realtime.faces.evidence import NEW_TRACK_THRESHOLD, TRACK_HIGH_THRESHOLD, TrackEvidence
 from realtime.faces.keypoints import align_keypoints, detected_keypoints
 from realtime.faces.observation import Observation, make_observation
-from realtime.faces.parsing import parse_crops
+from realtime.faces.parsing import cut_pictures, parse_crops
 from realtime.faces.search import FaceSearch, Found
-from realtime.faces.smoothing import STRENGTH, CropSmoother, ParsingSmoother
+from realtime.faces.smoothing import STRENGTH, CropSmoother, FaceSmoother
 from realtime.faces.tracks import (
     Track,
     appearance_distance,
@@ -150,7 +150,7 @@ class FaceTracker:
     # Spawn and retire.
 
     def _spawn(self, face: Found, now: float) -> None:
-        keypoints, smoother = detected_keypoints(face.detection), ParsingSmoother(self.smoothing)
+        keypoints, smoother = detected_keypoints(face.detection), FaceSmoother(self.smoothing)
         track = Track(face.detection, keypoints, now, smoother, TrackEvidence(now))
         track.whole, track.view, track.alternative = face.view is None, face.view, face.alternative
         self._tracks.append(track)
@@ -215,8 +215,8 @@ class FaceTracker:
             for track, points in zip(tracks, predicted, strict=True)
         ]
         detections = [track.detection for track in tracks]
-        faces, crops = parse_crops(image, detections, alignments, self.engine)
-        return list(map(make_observation, tracks, faces, crops, predicted))
+        faces, pictures = parse_crops(image, detections, alignments, self.engine)
+        return list(map(make_observation, tracks, faces, pictures, predicted))
 
     def _recover(self, image: Image, observations: Sequence[Observation], now: float) -> list[Observation]:
         """Search out of turn, as a face was lost, and observe what was found."""
@@ -243,10 +243,10 @@ class FaceTracker:
             elif not track.lost:
                 track.update(observation.keypoints, observation.appearance, now)
         faces = parse_augmented(image, [observation.face for observation in shown], self.engine, self.tta)
-        crops = [observation.crop for observation in shown]
         if self.tta > 1:
-            crops = [face.alignment.crop(image, self.engine.spec.input_size) for face in faces]
-        return [self._smooth(*one, now) for one in zip(shown, faces, crops, strict=True)]
+            cut = [cut_pictures(image, face.alignment, self.engine) for face in faces]
+            shown = [replace(one, pictures=pictures) for one, pictures in zip(shown, cut, strict=True)]
+        return [self._smooth(*one, now) for one in zip(shown, faces, strict=True)]
 
     def _without_doubles(self, observations: Sequence[Observation]) -> list[Observation]:
         """Return those of faces; of two tracks on one face, the one that it resembles. Others are lost."""
@@ -280,11 +280,11 @@ class FaceTracker:
         if not self.thorough and evidence.is_gone(now):
             evidence.confirmed, track.lost = False, True
 
-    def _smooth(self, observation: Observation, face: ParsedFace, crop: Image, now: float) -> ParsedFace:
+    def _smooth(self, observation: Observation, face: ParsedFace, now: float) -> ParsedFace:
         track = observation.track
         if not track.track_id:
             self._last_id += 1
             track.track_id = self._last_id
-        planes = track.parsing(face.probabilities, crop, face.alignment, now - track.seen)
+        smooth = track.smoother(face, observation.pictures, now - track.seen)
         track.update(observation.keypoints, observation.appearance, now)
-        return replace(face, detection=track.detection, probabilities=planes, track_id=track.track_id)
+        return replace(smooth, detection=track.detection, track_id=track.track_id)

@@ -12,7 +12,7 @@ import numpy as np
 from realtime.faces.evidence import TrackEvidence
 from realtime.faces.keypoints import align_keypoints, complete_keypoints, detected_keypoints, similarity
 from realtime.faces.parsing import SURE_SCORE
-from realtime.faces.smoothing import CropSmoother, ParsingSmoother, distance
+from realtime.faces.smoothing import CropSmoother, FaceSmoother, distance
 from realtime.faces.views import View
 from realtime.frames import Detection, Image, Plane
 from realtime.frames.geometry import Alignment, Points
@@ -45,7 +45,7 @@ class Track:
         detection: how the detector saw it last.
         keypoints: (4, 2) as in `realtime.faces.keypoints`, pixels, at time `seen`.
         seen: time of the frame that it was last seen in, seconds.
-        parsing: averages its probabilities.
+        smoother: averages its probabilities.
         evidence: what speaks for it being a face, and whether it may be shown.
         track_id: its identity, from 1, given when it is first shown; 0 until then.
         crop: steadies its crop.
@@ -60,7 +60,7 @@ class Track:
     detection: Detection
     keypoints: Points
     seen: float
-    parsing: ParsingSmoother
+    smoother: FaceSmoother
     evidence: TrackEvidence
     track_id: int = 0
     crop: CropSmoother = field(default_factory=CropSmoother)
@@ -107,7 +107,7 @@ class Track:
         if self.lost or drifted:
             self.keypoints = complete_keypoints(keypoints, self.keypoints)
             self.velocity, self.crop, self.seen = np.zeros(2), CropSmoother(), now
-            self.parsing = ParsingSmoother(self.parsing.strength)
+            self.smoother = FaceSmoother(self.smoother.strength)
         self.detection, self.lost = detection, False
 
 

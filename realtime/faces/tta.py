@@ -12,10 +12,12 @@ from dataclasses import replace
 import numpy as np
 
 from engines import Engine
+from realtime.faces.parsing import cut_pictures
 from realtime.faces.smoothing import moved
 from realtime.frames import Image, ParsedFace, Plane
 from realtime.frames.geometry import Alignment
 from stn_icnn.labels import mirror_ids
+from stn_icnn.packing import Maps, Pictures
 
 # Side of the crop in sides of the first parsing's, and whether it is mirrored; the most useful first.
 _AUGMENTATIONS = ((1.0, False), (1.0, True), (0.9, False), (0.9, True), (0.8, False), (0.8, True))
@@ -23,13 +25,14 @@ MAX_TTA = len(_AUGMENTATIONS)
 """Parsings of a face that are averaged at most."""
 # The mean's pixels to one of a parsing's, along either axis: averaged in those, edges would be smeared.
 _FINER = 2
-# One more parsing takes in so many sides of the first one's crop, for what lies beyond: long hair, a hat,
-# clothes. It knows small things worse: where another sees anything, its word has this weight.
+# Of a network that sees no more than the face crop, one more parsing takes in so many sides of the first
+# one's, for what lies beyond: long hair, a hat, clothes. It knows small things worse: where another sees
+# anything, its word has this weight.
 WIDE, _BESIDE = 1.2, 0.01
 
 
 def parse_augmented(image: Image, faces: Sequence[ParsedFace], engine: Engine, tta: int) -> list[ParsedFace]:
-    """Return faces with the mean of several parsings for their probabilities, of a wider crop.
+    """Return faces with the mean of several parsings for their probabilities.
 
     Args:
         image: (H, W, 3) uint8 RGB, what they were parsed from.
@@ -38,36 +41,72 @@ def parse_augmented(image: Image, faces: Sequence[ParsedFace], engine: Engine, t
         tta: how many are averaged, 1 to `MAX_TTA`; after 1 the faces are as they were.
 
     Returns:
-        The faces, alignments widened by `WIDE`, probabilities in pixels of half the size.
+        The faces, probabilities in pixels of half the size; where no more than the face crop is seen,
+        alignments widened by `WIDE`.
     """
     if tta == 1 or not faces:
         # Untouched: copying a parsing takes as long as a fifth of making it.
         return list(faces)
-    side = round(WIDE * _FINER * faces[0].probabilities.shape[-1])
-    canvases = [face.alignment.widened(WIDE) for face in faces]
-    parsed = _parse(image, canvases, engine)
-    totals = [
-        _BESIDE * moved(planes, canvas, canvas, side) for planes, canvas in zip(parsed, canvases, strict=True)
-    ]
+    width = engine.spec.packing.width
+    means = [_Mean(face, width) for face in faces]
+    if width == 1:
+        for mean, maps in zip(means, _parse(image, [one.crop for one in means], engine), strict=True):
+            mean.add(maps, mean.crop, _BESIDE)
     for number, (size, mirrored) in enumerate(_AUGMENTATIONS[:tta]):
         seen = [face.alignment.widened(size) for face in faces]
-        first = number == 0
-        parsed = [face.probabilities for face in faces] if first else _parse(image, seen, engine, mirrored)
-        for total, planes, alignment, canvas in zip(totals, parsed, seen, canvases, strict=True):
-            total += moved(planes, alignment, canvas, side)
-    return [
-        replace(face, alignment=canvas, probabilities=np.asarray(total / total.sum(axis=0), np.float32))
-        for face, canvas, total in zip(faces, canvases, totals, strict=True)
-    ]
+        known = [Maps(face.probabilities, face.head) for face in faces]
+        parsed = known if number == 0 else _parse(image, seen, engine, mirrored)
+        for mean, maps, alignment in zip(means, parsed, seen, strict=True):
+            mean.add(maps, alignment)
+    return [mean.face() for mean in means]
+
+
+class _Mean:
+    """The mean of one face's parsings, in finer pixels than any of them has."""
+
+    def __init__(self, face: ParsedFace, width: int) -> None:
+        self._face, self._width = face, width
+        wide = WIDE if width == 1 else 1.0
+        self.crop = face.alignment.widened(wide)
+        self._side = round(wide * _FINER * face.probabilities.shape[-1])
+        self._inner: Plane | float = 0.0
+        self._outer: Plane | float = 0.0
+
+    def add(self, maps: Maps, alignment: Alignment, weight: float = 1.0) -> None:
+        """Add the maps of a face crop, and of the head around it."""
+        self._inner = self._inner + weight * moved(maps.face, alignment, self.crop, self._side)
+        if maps.head is not None:
+            square, whole = (each.widened(self._width) for each in (alignment, self.crop))
+            side = _FINER * maps.head.shape[-1]
+            # Where one looked closer, the others know what lies beyond.
+            self._outer = self._outer + moved(maps.head, square, whole, side)
+
+    def face(self) -> ParsedFace:
+        """Return the face with the mean."""
+        inner, outer = (
+            None if isinstance(total, float) else np.asarray(total / total.sum(axis=0), np.float32)
+            for total in (self._inner, self._outer)
+        )
+        assert inner is not None
+        return replace(self._face, alignment=self.crop, probabilities=inner, head=outer)
 
 
 def _parse(
     image: Image, alignments: Sequence[Alignment], engine: Engine, mirrored: bool = False
-) -> Sequence[Plane]:
-    """Return the probabilities (C, O, O) of each crop, seen in the mirror and turned back if asked."""
-    crops = np.stack([alignment.crop(image, engine.spec.input_size) for alignment in alignments])
+) -> list[Maps]:
+    """Return the maps of each face crop, seen in the mirror and turned back if asked."""
+    packing = engine.spec.packing
+    seen = [cut_pictures(image, alignment, engine) for alignment in alignments]
+    if mirrored:
+        seen = [Pictures(face[:, ::-1], None if head is None else head[:, ::-1]) for face, head in seen]
+    outputs = engine.infer(np.stack([packing.pack(one) for one in seen]))
+    parsed = [packing.maps(output) for output in outputs]
     if not mirrored:
-        return list(engine.infer(crops))
+        return parsed
     table = mirror_ids()
     channels = [engine.spec.classes.index(int(table[class_id])) for class_id in engine.spec.classes]
-    return list(np.ascontiguousarray(engine.infer(crops[:, :, ::-1])[:, channels, :, ::-1]))
+
+    def turned(planes: Plane) -> Plane:
+        return np.ascontiguousarray(planes[channels][..., ::-1])
+
+    return [Maps(turned(maps.face), None if maps.head is None else turned(maps.head)) for maps in parsed]

@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 # Share of the crop's side over which painted effects fade out at its border.
 BORDER_FADE = 0.04
+# The same where the whole head was seen: what goes on beyond ends less abruptly.
+HEAD_FADE = 0.1
 
 Matrix = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float64]

@@ -55,6 +55,7 @@ class _Content:
     labels: Image
     alpha: Image | None = None
     probabilities: Image | None = None
+    heads: Image | None = None
     classes: tuple[int, ...] = ()
 
 
@@ -89,9 +90,11 @@ def _frame(line: dict[str, Any], content: _Content, info: MaskInfo) -> MaskFrame
     duration = None if line["duration"] is None else Fraction(line["duration"])
     faces = [face_of(data) for data in line["faces"]]
     if content.probabilities is not None:
+        count = len(content.probabilities)
+        heads = [None] * count if content.heads is None else list(content.heads)
         faces = [
-            _with_probabilities(*pair, content, info)
-            for pair in zip(faces, content.probabilities, strict=True)
+            _with_probabilities(*each, content, info)
+            for each in zip(faces, content.probabilities, heads, strict=True)
         ]
     pts = Fraction(line["pts"])
     return MaskFrame(
@@ -99,10 +102,15 @@ def _frame(line: dict[str, Any], content: _Content, info: MaskInfo) -> MaskFrame
     )
 
 
-def _with_probabilities(face: MaskFace, planes: Image, content: _Content, info: MaskInfo) -> MaskFace:
-    probabilities = planes.astype(np.float32) / np.float32(255.0)
+def _with_probabilities(
+    face: MaskFace, planes: Image, head: Image | None, content: _Content, info: MaskInfo
+) -> MaskFace:
+    inner, outer = (
+        None if each is None else each.astype(np.float32) / np.float32(255.0) for each in (planes, head)
+    )
+    assert inner is not None
     size = (info.height, info.width)
-    parsed = ParsedFace(face.detection, face.alignment, probabilities, content.classes, size, face.track_id)
+    parsed = ParsedFace(face.detection, face.alignment, inner, content.classes, size, face.track_id, outer)
     return replace(face, parsed=parsed)
 
 
@@ -120,7 +128,8 @@ def _npz(folder: Path, info: MaskInfo) -> Iterator[_Content]:
         path = folder / f"{number:06d}.npz"
         with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             classes = tuple(int(value) for value in data["classes"])
-            yield _Content(data["labels"], probabilities=data["probabilities"], classes=classes)
+            heads = data.get("head_probabilities")
+            yield _Content(data["labels"], None, data["probabilities"], heads, classes)
 
 
 def _coco(folder: Path, info: MaskInfo) -> Iterator[_Content]:

@@ -7,13 +7,15 @@ import shutil
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
-from realtime.frames import Image, RenderedFrame
+from realtime.frames import Image, Plane, RenderedFrame
+from realtime.frames.geometry import Alignment
 from realtime.masks import rle
 from realtime.masks.labels import rendered_labels
 from realtime.masks.sidecar import COCO
@@ -65,16 +67,17 @@ class NpzMasks:
     def write(self, rendered: RenderedFrame) -> None:
         """Write a frame's file."""
         faces = rendered.faces
-        planes = [np.rint(face.probabilities * 255.0).astype(np.uint8) for face in faces]
-        side = planes[0].shape[-1] if planes else 0
         classes = faces[0].classes if faces else ()
+        maps = [(face.probabilities, face.alignment) for face in faces]
         arrays: dict[str, npt.NDArray[np.generic]] = {
             "labels": rendered_labels(rendered)[0],
-            "probabilities": np.stack(planes) if planes else np.zeros((0, len(classes), 0, 0), np.uint8),
             "classes": np.array(classes, np.uint8),
-            "to_image": np.array([face.alignment.to_image(side) for face in faces]).reshape(-1, 2, 3),
             "track_ids": np.array([face.track_id for face in faces], np.int64),
+            **_placed("", maps, len(classes)),
         }
+        heads = [(face.head, face.square) for face in faces if face.head is not None]
+        if heads:
+            arrays |= _placed("head_", heads, len(classes))
         _write_npz(self._folder / f"{self._number:06d}.npz", arrays)
         self._number += 1
 
@@ -83,6 +86,18 @@ class NpzMasks:
 
     def abort(self) -> None:
         """Nothing is held."""
+
+
+def _placed(
+    name: str, maps: Sequence[tuple[Plane, Alignment]], classes: int
+) -> dict[str, npt.NDArray[np.generic]]:
+    """Return faces' probabilities in 8 bits, and where each lies in the image."""
+    planes = [np.rint(each * 255.0).astype(np.uint8) for each, _ in maps]
+    places = [alignment.to_image(each.shape[-1]) for each, alignment in maps]
+    return {
+        f"{name}probabilities": np.stack(planes) if planes else np.zeros((0, classes, 0, 0), np.uint8),
+        f"{name}to_image": np.array(places).reshape(-1, 2, 3),
+    }
 
 
 def _write_npz(path: Path, arrays: dict[str, npt.NDArray[np.generic]]) -> None:

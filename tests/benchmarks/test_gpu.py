@@ -19,6 +19,7 @@ from engines.gpu import Gpu
 from engines.parity import sample_crops
 from engines.tensorrt_library import Library, build_plan, find_library
 from stn_icnn.checkpoint import Checkpoint, save_checkpoint
+from stn_icnn.packing import Packing
 from tests.conftest import make_network, mouth_alone, tiny_config
 from tests.engines.gpu_standin import GPU, Machine
 from tests.engines.test_tensorrt import needs_builder
@@ -41,7 +42,7 @@ def own(tmp_path: Path) -> Checkpoint:
 
 
 def test_the_steps_of_tensorrt_find_what_they_are_for(machine: Machine, own: Checkpoint) -> None:
-    job = gpu_steps.Job(own.path, sample_crops(64, 3))
+    job = gpu_steps.Job(own.path, sample_crops(Packing(64, 32), 3))
     found = gpu_steps.contract(job, "tensorrt")
     assert found["held"], found
     found = gpu_steps.soak(job, "0.001")
@@ -57,7 +58,7 @@ def test_every_stage_is_compared_and_one_that_differs_is_named(
 ) -> None:
     network = make_network(tiny_config())
     weights = save_checkpoint(network, network.state_dict(), tmp_path / "all" / "all.safetensors").path
-    job = gpu_steps.Job(weights, sample_crops(64, 3))
+    job = gpu_steps.Job(weights, sample_crops(Packing(64, 32), 3))
     written: list[bytes] = []
     real = machine.trt.build_plan
 
@@ -90,18 +91,18 @@ def test_tensorrt_builds_the_network_that_ours_is_compared_with(tmp_path: Path) 
 
 
 def test_faces_are_read_from_a_file_or_a_folder_or_drawn(tmp_path: Path) -> None:
-    crops = sample_crops(64, 2)
+    crops = sample_crops(Packing(64, 32), 2)
     np.save(tmp_path / "crops.npy", crops)
-    assert np.array_equal(gpu_steps.read_faces(tmp_path / "crops.npy", 64), crops)
-    assert gpu_steps.read_faces(None, 64).shape == (16, 64, 64, 3)
+    assert np.array_equal(gpu_steps.read_faces(tmp_path / "crops.npy", Packing(64, 32)), crops)
+    assert gpu_steps.read_faces(None, Packing(64, 32)).shape == (16, 64, 64, 3)
     np.save(tmp_path / "small.npy", crops[:, ::2])
     with pytest.raises(EngineError, match=r"small\.npy: uint8 \(2, 32, 64, 3\), not uint8 \(N, 64"):
-        gpu_steps.read_faces(tmp_path / "small.npy", 64)
+        gpu_steps.read_faces(tmp_path / "small.npy", Packing(64, 32))
     np.save(tmp_path / "objects.npy", np.array([object()]), allow_pickle=True)
     (tmp_path / "text.npy").write_text("no array")
     for name in ("objects", "text"):
         with pytest.raises(EngineError, match=f"{name}.npy: not a .npy file"):
-            gpu_steps.read_faces(tmp_path / f"{name}.npy", 64)
+            gpu_steps.read_faces(tmp_path / f"{name}.npy", Packing(64, 32))
 
 
 def test_the_command_runs_every_step_and_keeps_what_it_found(

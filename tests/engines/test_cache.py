@@ -19,6 +19,7 @@ import pytest
 from engines.cache import MANIFEST, EngineCache, Key, damage
 from engines.engine import EngineError
 from engines.parity import Parity, compare, sample_crops
+from stn_icnn.packing import Packing
 
 KEY = Key("ab" * 32, {"name": "tiny", "widths": (4, 6)}, "onnx", "fp32", versions={"onnxruntime": "1"})
 GOOD = Parity(1.0, 1e-6, 8)
@@ -257,8 +258,8 @@ def test_parity_counts_labels_and_the_largest_difference() -> None:
 
 
 def test_sample_crops_are_always_the_same_and_all_different() -> None:
-    crops = sample_crops(64, 4)
+    crops = sample_crops(Packing(64, 32), 4)
     assert crops.shape == (4, 64, 64, 3)
-    assert np.array_equal(crops, sample_crops(64, 4))
+    assert np.array_equal(crops, sample_crops(Packing(64, 32), 4))
     assert not np.array_equal(crops[0], crops[1])
     assert crops.std() > 30

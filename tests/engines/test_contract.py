@@ -16,6 +16,7 @@ from engines.contract import CONTRACT
 from engines.engine import EngineSpec, Probabilities
 from engines.loader import CPU_BACKENDS
 from engines.parity import compare
+from stn_icnn.packing import Packing
 
 Crops = npt.NDArray[np.uint8]
 
@@ -60,11 +61,11 @@ def test_engines_agree_with_eager(engine: Engine, reference: Engine, portrait: C
     # A real face, seen a little differently each time: int8 is calibrated on nothing else.
     shifts = [(-6, 0), (0, 0), (6, 0), (0, 6)]
     views = [portrait[30 + y : 230 + y, 122 + x : 322 + x] for x, y in shifts]
-    side = engine.spec.input_size
-    crops = np.stack(
-        [cv2.resize(view, (side, side)) for view in [*views, *(view[:, ::-1] for view in views)]]
-    )
-    parity = compare(engine.infer, reference.infer, crops.astype(np.uint8))
+    packing = engine.spec.packing
+    size = (packing.input_size, packing.input_size)
+    crops = [cv2.resize(view, size) for view in [*views, *(view[:, ::-1] for view in views)]]
+    packed = np.stack([packing.pack_crop(np.asarray(crop, np.uint8)) for crop in crops])
+    parity = compare(engine.infer, reference.infer, packed)
     parity.require(engine.precision)
 
 
@@ -74,12 +75,12 @@ def test_a_closed_engine_says_so(kind: tuple[str, str]) -> None:
     engine.close()
     engine.close()
     with pytest.raises(EngineError, match="closed"):
-        engine.infer(np.zeros((1, 256, 256, 3), np.uint8))
+        engine.infer(np.zeros((1, *engine.spec.input_shape), np.uint8))
 
 
 def test_a_specification_comes_from_the_checkpoint() -> None:
-    spec = EngineSpec.of({"input_size": 8, "output_size": 4, "classes": [0, 13]})
-    assert spec == EngineSpec(8, 4, (0, 13))
+    spec = EngineSpec.of({"input_size": 8, "output_size": 4, "classes": [0, 13], "coarse_size": 8})
+    assert spec == EngineSpec(Packing(8, 4), (0, 13))
 
 
 class Broken:

@@ -24,6 +24,7 @@ from engines.parity import sample_crops
 from engines.torch_tensorrt import export_floats
 from stn_icnn.checkpoint import Checkpoint, load_network
 from stn_icnn.network import STNiCNN
+from stn_icnn.packing import Packing
 from stn_icnn.precision import with_precision
 from tests.conftest import make_network, tiny_config
 
@@ -87,7 +88,7 @@ def test_torch_tensorrt_compiles_whole_and_saves_and_is_found_again(
     assert saved["output_format"] == "exported_program"
     assert set(others[0][1].values()) == {True}, "CUDA graphs are on"
     eager, _ = load_engine("eager", mouth_checkpoint.path)
-    faces = sample_crops(64, 6)
+    faces = sample_crops(Packing(64, 32), 6)
     assert np.allclose(engine.infer(faces), eager.infer(faces), atol=0.02), "six faces in parts of four"
     engine.close()
     with pytest.raises(EngineError, match="closed"):
@@ -242,7 +243,7 @@ def test_cuda_is_asked_for_by_name(mouth_checkpoint: Checkpoint, monkeypatch: py
     engine, line = load_engine("onnx-cuda", mouth_checkpoint.path, max_batch=4, report=lambda line: None)
     assert "ONNX Runtime 1.32.0 (CUDAExecutionProvider) on Test GPU" in line
     assert ort.providers == [onnx.CUDA.name]
-    assert engine.infer(sample_crops(64, 2)).shape == (2, 19, 32, 32)
+    assert engine.infer(sample_crops(Packing(64, 32), 2)).shape == (2, 19, 32, 32)
 
 
 @pytest.mark.usefixtures("with_gpu")

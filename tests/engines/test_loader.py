@@ -20,6 +20,7 @@ from engines.loader import GPU_BACKENDS, Factory
 from engines.parity import LEAST_AGREEMENT, sample_crops
 from engines.quantize import where_sampled
 from stn_icnn.checkpoint import Checkpoint, read_checkpoint
+from stn_icnn.packing import Packing
 
 WITHOUT_TORCH = """
 import sys
@@ -110,7 +111,7 @@ def test_damaged_weights_are_refused_before_anything_runs(mouth_checkpoint: Chec
 
 def photos(folder: Path, count: int) -> Path:
     folder.mkdir()
-    for index, crop in enumerate(sample_crops(96, count)):
+    for index, crop in enumerate(sample_crops(Packing(96, 32), count)):
         cv2.imwrite(str(folder / f"{index:03d}.png"), crop[..., ::-1])
     return folder
 
@@ -248,7 +249,7 @@ def test_a_shipped_network_is_kept_as_it_was_compiled_and_a_damaged_one_is_not_r
 ) -> None:
     monkeypatch.setattr("engines.cache.user_folder", lambda: tmp_path)
     # A face alone and two at once.
-    crops = sample_crops(256, 3)
+    crops = sample_crops(Packing(256, 32), 3)
     said: list[str] = []
 
     def once() -> Probabilities:

@@ -33,7 +33,8 @@ from engines.onnx import CPU, open_session
 from engines.parity import compare, sample_crops
 from engines.tensorrt_library import Library, build_plan, find_library, read_network
 from stn_icnn.checkpoint import Checkpoint, load_network, read_checkpoint, save_checkpoint
-from stn_icnn.network import STNiCNN
+from stn_icnn.network import Pictures, STNiCNN
+from stn_icnn.packing import Packing
 from stn_icnn.precision import with_precision
 from tests.conftest import make_network, mouth_alone, tiny_config
 from tests.engines import gpu_standin
@@ -168,9 +169,9 @@ class HalfTheta(nn.Module):
 class TransposedFirst(STNiCNN):
     """The network as it was when TensorRT refused it."""
 
-    @staticmethod
-    def normalise(crops: torch.Tensor) -> torch.Tensor:
-        return crops.permute(0, 3, 1, 2).float() * (4.0 / 255.0) - 2.0
+    def normalise(self, crops: torch.Tensor) -> Pictures:
+        image = crops.permute(0, 3, 1, 2).float() * (4.0 / 255.0) - 2.0
+        return Pictures(image, nn.functional.avg_pool2d(image, 2))
 
 
 @needs_builder
@@ -206,7 +207,7 @@ def test_the_file_that_tensorrt_gets_parses_as_eager(shipped: Path, portrait: Cr
     views = [portrait[30 + y : 230 + y, 122 + x : 322 + x] for x, y in shifts]
     faces = np.stack([cv2.resize(view, (256, 256)) for view in views]).astype(np.uint8)
     run, reference = open_session(shipped, CPU, threads=2), eager(load_network(read_checkpoint()))
-    for crops in (faces, sample_crops(256)):
+    for crops in (faces, sample_crops(Packing(256, 32))):
         parity = compare(run, reference, crops)
         assert parity.agreement >= 0.999
         assert parity.difference <= 0.02
@@ -292,7 +293,7 @@ def test_an_engine_is_built_once_and_replays_a_graph_for_each_batch_size(
     assert machine.trt.built == ["current"]
     assert machine.trt.compiled == [1], "only what the first face needs"
     assert [said.split(" ")[0] for said in machine.said] == ["building", "built"]
-    crops = sample_crops(64, 11)
+    crops = sample_crops(Packing(64, 32), 11)
     expected = eager(load_network(tiny))(crops)
     launched = machine.runtime.launched
     for count in (3, 3, 1, 11, 11):
@@ -327,7 +328,7 @@ def test_where_no_graph_can_be_captured_it_says_so_and_runs(machine: Machine, ti
     machine.runtime.captures = False
     engine, line = machine.load(tiny)
     assert "without CUDA graphs (CUDA: operation not permitted" in line
-    crops = sample_crops(64, 3)
+    crops = sample_crops(Packing(64, 32), 3)
     for count in (3, 1, 3):
         assert np.abs(engine.infer(crops[:count]) - eager(load_network(tiny))(crops[:count])).max() < 0.02
     assert machine.runtime.launched == 0
@@ -379,7 +380,10 @@ def test_an_engine_built_ahead_is_found_compared_and_used(
     }
     assert of["sm89"]["agreement"] >= 0.999, "compared at its first run"
     assert of["sm75"] is None
-    assert np.array_equal(engine.infer(sample_crops(64, 1)), machine.load(tiny)[0].infer(sample_crops(64, 1)))
+    assert np.array_equal(
+        engine.infer(sample_crops(Packing(64, 32), 1)),
+        machine.load(tiny)[0].infer(sample_crops(Packing(64, 32), 1)),
+    )
 
 
 def test_an_engine_for_another_card_or_version_is_refused_by_name(
@@ -418,7 +422,7 @@ def test_own_weights_get_their_network_from_pytorch_once(machine: Machine, tmp_p
     own = save_checkpoint(network, network.state_dict(), tmp_path / "own" / "own.safetensors")
     for precision, most in (("fp16", 0.05), ("fp32", 1e-4)):
         engine, line = machine.load(own, precision=precision)
-        crops = sample_crops(64, 2)
+        crops = sample_crops(Packing(64, 32), 2)
         assert f", {precision} (" in line
         expected = eager(network)(crops)
         assert np.abs(engine.infer(crops) - expected).max() < most
@@ -548,5 +552,5 @@ class Stages(nn.Module):
 
 
 def test_any_module_of_crops_is_written_with_named_outputs(tmp_path: Path) -> None:
-    write_onnx_of(Stages().eval(), tmp_path / "stages.onnx", 8, ["mean", "double"])
+    write_onnx_of(Stages().eval(), tmp_path / "stages.onnx", (8, 8, 3), ["mean", "double"])
     assert [output.name for output in onnx.load(tmp_path / "stages.onnx").graph.output] == ["mean", "double"]

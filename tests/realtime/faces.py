@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from realtime.frames import Detection, ParsedFace
@@ -25,6 +27,11 @@ def parsed_face(
     place = alignment or Alignment(((width - 1) / 2, (height - 1) / 2), float(side), 0.0)
     detection = Detection((50.0, 30.0, 110.0, 90.0), 0.9, (70.0, 50.0), (90.0, 50.0), (80.0, 75.0))
     return ParsedFace(detection, place, probabilities, tuple(range(19)), image_size)
+
+
+def with_head(face: ParsedFace, parts: dict[str, tuple[int, int, int, int]], side: int = 32) -> ParsedFace:
+    """A face with what is around it: boxes x0, y0, x1, y1 of the square twice as wide."""
+    return replace(face, head=parsed_face(parts, side=side).probabilities)
 
 
 # A head in a crop of 128 pixels, part by part; what comes later lies on top.

@@ -11,6 +11,7 @@ import numpy as np
 from engines.engine import Crops, EngineSpec, Probabilities
 from realtime.frames import Detection, Frame, Image
 from stn_icnn.labels import CLASS_ID
+from stn_icnn.packing import Packing
 
 COLOURS = {
     "nose": (255, 255, 0),
@@ -86,7 +87,7 @@ class ColourEngine:
     """Knows each part by its colour, and skin by being neither grey nor black."""
 
     def __init__(self) -> None:
-        self.spec = EngineSpec(128, 64, tuple(range(19)))
+        self.spec = EngineSpec(Packing(128, 64), tuple(range(19)))
         self.precision, self.description = "fp32", "colours"
         self.calls = 0
 

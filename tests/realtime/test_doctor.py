@@ -13,7 +13,7 @@ from run_webcam import main
 
 
 class FakeSpec:
-    input_size = 64
+    input_shape = (64, 64, 3)
 
 
 class FakeEngine:

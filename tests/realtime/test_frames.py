@@ -9,7 +9,7 @@ import pytest
 from realtime.frames import Frame
 from realtime.frames.geometry import Alignment
 from stn_icnn.labels import CLASS_ID
-from tests.realtime.faces import parsed_face
+from tests.realtime.faces import parsed_face, with_head
 
 
 def test_frames_are_checked_and_frozen() -> None:
@@ -79,3 +79,48 @@ def test_faces_partly_or_wholly_outside_the_image() -> None:
     assert gone.label_map().max() == 0
     assert gone.alpha("skin") is None
     assert gone.probability("skin").max() == 0
+
+
+def test_the_head_goes_on_where_the_face_crop_ends() -> None:
+    # The crop's hair ends at its upper border; the head's goes on above, in pixels of four.
+    face = with_head(parsed_face({"hair": (10, 0, 54, 20)}), {"hair": (10, 4, 22, 16)})
+    labels = face.label_map()
+    # The crop's first pixel is the image's (48, 28), the square's (16, -4).
+    hair = labels == CLASS_ID["hair"]
+    assert hair[16:44, 62:98].all()
+    assert not hair[:8].any()
+    assert not hair[52:].any(), "inside the crop its own parsing counts"
+    plane = face.whole("hair")
+    assert plane.shape == (128, 128)
+    assert face.region(plane) is not None
+    assert face.square.side == 2 * face.alignment.side
+    assert face.square.face_side == face.alignment.face_side
+    assert face.plane("hair").shape == (64, 64)
+    assert face.probability("hair")[20, 80] == pytest.approx(1.0)
+    assert face.probability("hair").sum() == pytest.approx(plane.sum(), rel=0.05)
+
+
+def test_the_face_crops_parsing_gives_way_softly() -> None:
+    face = with_head(parsed_face({"hair": (0, 0, 64, 64)}), {})
+    plane = face.whole("hair")
+    assert plane[64, 64] == 1.0
+    assert plane[32, 64] == pytest.approx(0.0, abs=1e-6)
+    assert np.abs(np.diff(plane[:, 64])).max() < 0.3
+    assert (np.diff(plane[32:40, 64]) > 0).all()
+
+
+def test_inner_parts_are_painted_from_the_face_crop_alone() -> None:
+    face = with_head(parsed_face({"u_lip": (20, 30, 40, 34)}), {"hair": (0, 0, 32, 8)})
+    assert face.paint_plane("u_lip").shape == (64, 64)
+    hair = face.paint_plane("hair")
+    assert hair.shape == (128, 128)
+    # What goes on beyond what was seen fades over a tenth of it, not in a line.
+    assert hair[0].max() == 0.0
+    assert 0.0 < hair[6, 64] < 0.6
+    assert hair[16, 64] == pytest.approx(1.0, abs=0.02)
+
+
+def test_what_was_not_seen_is_no_part_of_a_face_without_a_head() -> None:
+    face = parsed_face({"hair": (0, 0, 64, 20)})
+    assert face.whole("hair").shape == (64, 64)
+    assert face.square is face.alignment

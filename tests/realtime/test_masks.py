@@ -152,6 +152,25 @@ def test_npz_gives_faces_back_that_parse_alike(film: list[RenderedFrame], tmp_pa
         assert (face.parsed.label_map() != known.label_map()).mean() < 0.002
 
 
+def test_npz_holds_the_head_too_where_it_was_seen(film: list[RenderedFrame], tmp_path: Path) -> None:
+    near, far = film[0].faces
+    faces = tuple(
+        replace(face, head=soft_face(*place, seed, 0.0).probabilities[:, ::4, ::4])
+        for face, place, seed in ((near, (60, 60, 120), 5), (far, (60, 60, 120), 6))
+    )
+    folder = write([replace(film[0], faces=faces), film[2]], tmp_path / "masks", "npz")
+    with np.load(folder / "000000.npz", allow_pickle=False) as data:
+        assert data["head_probabilities"].shape == (2, 19, 32, 32)
+        assert np.allclose(data["head_to_image"][0], near.alignment.widened(2).to_image(32))
+    first, second = read(folder)
+    assert not second.faces
+    for face, known in zip(first.faces, faces, strict=True):
+        assert face.parsed is not None
+        assert face.parsed.head is not None
+        assert known.head is not None
+        assert np.abs(face.parsed.head - known.head).max() <= 0.5 / 255 + 1e-6
+
+
 def test_pycocotools_reads_the_same_masks(film: list[RenderedFrame], tmp_path: Path) -> None:
     folder = write(film, tmp_path / "masks", "coco")
     coco = COCO(str(folder / "coco.json"))

@@ -10,6 +10,7 @@ from realtime.faces.parsing import parse_crops, share_of
 from realtime.frames import Detection
 from realtime.frames.geometry import Alignment
 from stn_icnn.labels import CLASS_ID
+from stn_icnn.packing import Packing
 
 FACE = Detection((40.0, 40.0, 80.0, 80.0), 0.9, (50.0, 50.0), (70.0, 50.0), (60.0, 72.0))
 
@@ -18,7 +19,7 @@ class FakeEngine:
     """Sees skin everywhere, and a nose of a given share in every crop."""
 
     def __init__(self, nose: float) -> None:
-        self.spec = EngineSpec(32, 16, tuple(range(19)))
+        self.spec = EngineSpec(Packing(32, 16), tuple(range(19)))
         self.precision, self.description = "fp32", "fake"
         self.nose = nose
         self.batches: list[int] = []
@@ -42,7 +43,7 @@ def test_all_faces_of_a_frame_are_one_batch_in_order() -> None:
     assert engine.batches == [2]
     assert [face.detection for face in faces] == [FACE, other]
     assert [face.alignment for face in faces] == crops
-    assert [picture.shape for picture in pictures] == [(32, 32, 3)] * 2
+    assert [each.face.shape for each in pictures] == [(32, 32, 3)] * 2
     assert faces[0].image_size == (120, 160)
     assert share_of(faces[1], "nose") == pytest.approx(0.02)
 

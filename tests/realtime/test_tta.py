@@ -9,11 +9,13 @@ import pytest
 from engines.engine import Crops, EngineSpec, LockedEngine, Probabilities
 from realtime import FaceParser
 from realtime.app.config import RunConfig
+from realtime.faces.parsing import parse_crops
 from realtime.faces.smoothing import moved
 from realtime.faces.tta import MAX_TTA, WIDE, parse_augmented
 from realtime.frames import Detection, Image, ParsedFace, Plane
 from realtime.frames.geometry import Alignment
 from stn_icnn.labels import CLASS_ID
+from stn_icnn.packing import Packing
 
 SIDE = 64
 CLASSES = tuple(CLASS_ID[name] for name in ("background", "l_eye", "r_eye", "hair"))
@@ -33,7 +35,7 @@ def colour_engine() -> tuple[LockedEngine, list[Crops]]:
         planes[:, 0] = 1.0 - planes[:, 1:].sum(axis=1)
         return planes
 
-    return LockedEngine("colours", EngineSpec(SIDE, SIDE, CLASSES), "fp32", "colours", infer), seen
+    return LockedEngine("colours", EngineSpec(Packing(SIDE, SIDE), CLASSES), "fp32", "colours", infer), seen
 
 
 def picture() -> Image:
@@ -158,3 +160,43 @@ def test_images_are_looked_at_often_and_frames_once_unless_asked() -> None:
     assert RunConfig().tta_for(still=True) == MAX_TTA
     assert RunConfig().tta_for(still=False) == 1
     assert RunConfig(tta=2).tta_for(still=True) == RunConfig(tta=2).tta_for(still=False) == 2
+
+
+def head_engine() -> LockedEngine:
+    """Says hair where a picture is green, of the face crop and of the head."""
+    packing = Packing(SIDE, SIDE, 48, 24)
+
+    def maps(picture: Image, side: int) -> Plane:
+        green = cv2.resize(picture[..., 1], (side, side), interpolation=cv2.INTER_AREA) / np.float32(255.0)
+        red = cv2.resize(picture[..., 0], (side, side), interpolation=cv2.INTER_AREA) / np.float32(255.0)
+        right = np.arange(side) >= side // 2
+        return np.stack([1.0 - green - red, red * right, red * ~right, green]).astype(np.float32)
+
+    def infer(crops: Crops) -> Probabilities:
+        outputs = []
+        for face, head in map(packing.pictures, crops):
+            assert head is not None
+            parts = [maps(face, SIDE).reshape(4, -1), maps(head, 24).reshape(4, -1)]
+            outputs.append(np.concatenate(parts, axis=1))
+        return np.stack(outputs)
+
+    return LockedEngine("heads", EngineSpec(packing, CLASSES), "fp32", "heads", infer)
+
+
+@pytest.mark.parametrize("tta", [2, MAX_TTA])
+def test_heads_are_averaged_like_faces(tta: int) -> None:
+    image, engine = picture(), head_engine()
+    # Hair beyond the crop, which ends at y = 52 or so.
+    image[20:30, 90:110] = (0, 255, 0)
+    face = parsed(image, colour_engine()[0])
+    ((one,), _) = parse_crops(image, [face.detection], [face.alignment], engine)
+    assert one.head is not None
+    (mean,) = parse_augmented(image, [one], engine, tta)
+    assert mean.head is not None
+    assert mean.alignment == one.alignment, "what lies beyond is the head's"
+    assert mean.head.shape == (4, 48, 48)
+    np.testing.assert_allclose(mean.head.sum(axis=0), 1.0, atol=1e-5)
+    for each in (one, mean):
+        hair = each.probability("hair")
+        assert hair[22:28, 95:105].min() > 0.4
+        assert hair[38:44, 95:105].max() < 0.1

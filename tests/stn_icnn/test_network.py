@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from stn_icnn.config import NAMED, PAPER, PARTS, REALTIME, NetworkConfig
-from stn_icnn.icnn import ICNNConfig
-from stn_icnn.network import Coarse, STNiCNN
-from tests.conftest import make_network, tiny_config
+from stn_icnn.icnn import ICNN, PIXEL_SCALE, ICNNConfig, PixelConv2d
+from stn_icnn.network import Stage, STNiCNN, middle
+from tests.conftest import head_config, make_network, tiny_config
 
 KINDS = [("residual", "moments"), ("replace", "conv")]
 
@@ -70,10 +71,10 @@ def test_gradients_reach_the_coarse_stage_through_the_sampler_alone() -> None:
 
 def test_no_gradient_reaches_the_coarse_stage_once_theta_is_cut() -> None:
     network = make_network(tiny_config("replace", "conv"))
-    image = network.normalise(crops(2))
-    coarse = network.parse_coarse(image)
+    pictures = network.normalise(crops(2))
+    coarse = network.parse_coarse(pictures)
     theta = network.localizer(coarse.probabilities).detach()
-    parts = network.parse_parts(image, Coarse(*(each.detach() for each in coarse)), theta)
+    parts = network.parse_parts(pictures, Stage(*(each.detach() for each in coarse)), theta)
     sum(part.sum() for part in parts.values()).backward()  # type: ignore[union-attr]
     assert next(network.coarse.parameters()).grad is None
 
@@ -83,7 +84,7 @@ def test_no_gradient_reaches_the_coarse_stage_once_theta_is_cut() -> None:
 def test_a_right_part_is_the_left_net_on_the_mirrored_image(pair: tuple[str, str], features: bool) -> None:
     network = make_network(replace(tiny_config(), features=features))
     left, right = pair
-    image = network.normalise(crops(1))
+    pictures = network.normalise(crops(1))
     planes = torch.softmax(torch.randn(1, 19, 16, 16), dim=1)
     shown = torch.randn(1, 4, 16, 16)
     swap = list(range(19))
@@ -96,9 +97,11 @@ def test_a_right_part_is_the_left_net_on_the_mirrored_image(pair: tuple[str, str
     mirrored[..., 0, 2] *= -1
     order = [list(PARTS).index(name) for name in ("r_brow", "l_brow", "r_eye", "l_eye", "nose", "mouth")]
     with torch.no_grad():
-        seen = network.parse_parts(image, Coarse(planes, planes, shown), theta)
-        coarse = Coarse(planes, planes[:, swap].flip(-1), shown.flip(-1))
-        other = network.parse_parts(image.flip(-1), coarse, mirrored[:, order])
+        seen = network.parse_parts(pictures, Stage(planes, planes, shown), theta)
+        coarse = Stage(planes, planes[:, swap].flip(-1), shown.flip(-1))
+        other = network.parse_parts(
+            pictures._replace(face=pictures.face.flip(-1)), coarse, mirrored[:, order]
+        )
     assert torch.allclose(seen[right], other[left], atol=1e-5)
     assert seen[right].std() > 0
 
@@ -106,13 +109,13 @@ def test_a_right_part_is_the_left_net_on_the_mirrored_image(pair: tuple[str, str
 def test_parts_see_the_features_of_the_coarse_stage_where_asked() -> None:
     def seen(features: bool) -> bool:
         network = make_network(replace(tiny_config(), features=features))
-        image = network.normalise(crops(1))
-        coarse = network.parse_coarse(image)
+        pictures = network.normalise(crops(1))
+        coarse = network.parse_coarse(pictures)
         theta = network.localizer(coarse.probabilities)
         with torch.no_grad():
-            before = network.parse_parts(image, coarse, theta)["nose"]
+            before = network.parse_parts(pictures, coarse, theta)["nose"]
             changed = coarse._replace(features=coarse.features + 1.0)
-            return not torch.equal(before, network.parse_parts(image, changed, theta)["nose"])
+            return not torch.equal(before, network.parse_parts(pictures, changed, theta)["nose"])
 
     assert seen(features=True)
     assert not seen(features=False)
@@ -133,7 +136,8 @@ def test_parts_correct_the_coarse_logits_only_where_they_are_pasted() -> None:
 
 
 def test_the_realtime_network_is_smaller_than_the_papers() -> None:
-    assert sum(p.numel() for p in STNiCNN(REALTIME).parameters()) < 2e6
+    ours, papers = (sum(p.numel() for p in STNiCNN(config).parameters()) for config in (REALTIME, PAPER))
+    assert ours < papers
 
 
 def test_without_part_nets_the_coarse_stage_is_all() -> None:
@@ -153,3 +157,45 @@ def test_a_fine_coarse_stage_is_localised_at_half_its_resolution() -> None:
     assert coarse.logits.shape == (2, 19, 32, 32)
     assert coarse.probabilities.shape == (2, 19, 16, 16)
     assert network(crops(2)).shape == (2, 19, 32, 32)
+
+
+def test_the_head_tells_the_face_stage_what_is_around_it_once_that_is_learnt() -> None:
+    network = make_network(head_config())
+    face = network.face
+    assert isinstance(face, ICNN)
+    pictures = network.split(torch.randint(0, 256, (1, 128, 128, 3), dtype=torch.uint8))
+    coarse = network.parse_coarse(pictures)
+    louder = coarse._replace(features=coarse.features + 1.0)
+    with torch.no_grad():
+        one, other = (network.parse_face(pictures, known).logits for known in (coarse, louder))
+        assert not torch.equal(one, other)
+        for parameter in face.context.parameters():
+            parameter.zero_()
+        one, other = (network.parse_face(pictures, known).logits for known in (coarse, louder))
+        assert torch.equal(one, other)
+
+
+def test_a_new_face_stage_starts_without_the_heads_word() -> None:
+    network = STNiCNN(head_config())
+    assert isinstance(network.face, ICNN)
+    assert not any(parameter.any() for parameter in network.face.context.parameters())
+
+
+def test_a_convolution_of_pixels_is_one_of_scaled_pixels() -> None:
+    torch.manual_seed(0)
+    plain, pixels = nn.Conv2d(3, 4, 3, 2, 1), PixelConv2d(3, 4, 3, 2, 1)
+    pixels.load_state_dict(plain.state_dict())
+    image = torch.randint(0, 256, (1, 3, 8, 8)).float()
+    assert torch.allclose(pixels(image), plain(image * PIXEL_SCALE), atol=1e-5)
+
+
+def test_a_face_stage_needs_a_fine_coarse_stage_and_parts_that_correct() -> None:
+    with pytest.raises(ValueError, match="face stage"):
+        replace(tiny_config(), face=head_config().face)
+    with pytest.raises(ValueError, match="face stage"):
+        replace(head_config(), composition="replace")
+
+
+def test_the_face_crop_is_the_middle_of_what_is_seen() -> None:
+    x = torch.arange(64).reshape(1, 8, 8)
+    assert torch.equal(middle(x), x[:, 2:6, 2:6])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from stn_icnn.labels import IGNORE
@@ -22,7 +23,7 @@ from training.settings import FaceSet
 
 
 def test_a_split_is_read_as_rgb_with_its_labels(face_folder: Path) -> None:
-    faces = load_faces(face_folder, "train", 64)
+    faces = load_faces(face_folder, FaceSet(), 64)
     assert faces.images.shape == (4, 64, 64, 3)
     assert faces.labels.shape == (4, 64, 64)
     assert faces.images.dtype == faces.labels.dtype == np.uint8
@@ -43,7 +44,7 @@ def test_every_bad_file_is_named_before_training(face_folder: Path) -> None:
     cv2.imwrite(str(face_folder / "labels" / "face2.png"), np.zeros((8, 8), np.uint8))
     cv2.imwrite(str(face_folder / "labels" / "face3.png"), np.full((128, 128), 77, np.uint8))
     with pytest.raises(DataError) as caught:
-        load_faces(face_folder, "train", 64)
+        load_faces(face_folder, FaceSet(), 64)
     text = str(caught.value)
     assert "4 bad of 4" in text
     assert "images/face0.jpg: missing or unreadable" in text
@@ -59,7 +60,7 @@ def test_missing_folders_and_splits_are_said(face_folder: Path, tmp_path: Path) 
         read_split(face_folder, "test")
     (face_folder / "none.txt").touch()
     with pytest.raises(DataError, match="empty"):
-        load_faces(face_folder, "none", 64)
+        load_faces(face_folder, FaceSet(split="none"), 64)
 
 
 def packed(folder: Path, *sets: FaceSet) -> Pack:
@@ -68,7 +69,7 @@ def packed(folder: Path, *sets: FaceSet) -> Pack:
 
 def test_a_pack_holds_what_the_folder_holds(face_folder: Path) -> None:
     pack = packed(face_folder)
-    faces = load_faces(face_folder, "train", 64)
+    faces = load_faces(face_folder, FaceSet(), 64)
     assert len(pack) == 4
     for index in range(4):
         assert np.array_equal(pack[index].image, faces.images[index])
@@ -163,3 +164,31 @@ def test_faces_with_rare_classes_come_more_often(face_folder: Path) -> None:
     # Shown by one face of four: drawn sqrt(1 / 0.25) = 2 times as often as the others.
     assert indices.count(2) == pytest.approx(1600, abs=2)
     assert indices.count(0) == pytest.approx(800, abs=2)
+
+
+def test_names_that_are_held_out_are_not_read(face_folder: Path) -> None:
+    names = read_split(face_folder, "train")
+    faces = load_faces(face_folder, FaceSet(without=(names[1],)), 64)
+    assert faces.names == [names[0], *names[2:]]
+    with pytest.raises(DataError, match="held out, but not there: nobody"):
+        load_faces(face_folder, FaceSet(without=("nobody",)), 64)
+
+
+def test_wide_photos_are_enlarged_to_the_framing_of_the_others(face_folder: Path) -> None:
+    def seen(frames: float) -> npt.NDArray[np.uint8]:
+        pack = pack_faces(face_folder / f"{frames}.safetensors", [face_folder], [FaceSet(frames=frames)], 64)
+        still = Augmentation(0.0, 2.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return AugmentedFaces(pack, 64, still, 0)[0, 0, 0][1]
+
+    photo, wide = seen(1.0), seen(2.0)
+    # A photo of one frame fills a quarter of two frames; beyond it nothing is known.
+    assert (photo != 255).mean() == pytest.approx(0.25, abs=0.03)
+    assert (wide != 255).mean() > 0.9
+    assert (photo[16:48, 16:48][::2, ::2] == wide[::4, ::4]).mean() > 0.5
+
+
+def test_only_photos_of_one_framing_lend_each_other(face_folder: Path) -> None:
+    sets = (FaceSet(), FaceSet(frames=2.0))
+    pack = pack_faces(face_folder / "two.safetensors", [face_folder], sets, 64)
+    assert set(pack.shown_by("skin", 1.0)) == set(range(4))
+    assert set(pack.shown_by("skin", 2.0)) == set(range(4, 8))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,9 +16,16 @@ from tests.conftest import Image, drawn_face, make_network, tiny_config
 from training.__main__ import main
 from training.data import DataError, read_pair
 from training.evaluate import evaluate_points
-from training.label import Teacher, merge, outline_masks, read_points, teach
+from training.framing import Known, outline_masks, read_points
+from training.label import Teacher, merge, teach
 
 HAIR = CLASS_ID["hair"]
+
+
+def known(label: Image, **facts: Any) -> Known:
+    """What is known of a place without a photo: nothing but these facts."""
+    image = np.zeros((*label.shape, 3), np.uint8)
+    return Known(image, np.zeros(label.shape, bool))._replace(**facts)
 
 
 def sure_of(label: Image, probability: float = 0.9) -> npt.NDArray[np.float32]:
@@ -28,16 +36,16 @@ def sure_of(label: Image, probability: float = 0.9) -> npt.NDArray[np.float32]:
 
 def test_what_the_teacher_is_unsure_of_is_ignored() -> None:
     label = drawn_face(0)[1]
-    assert np.array_equal(merge(sure_of(label), 0.6), label)
-    assert (merge(sure_of(label, 0.5), 0.6) == IGNORE).all()
+    assert np.array_equal(merge(sure_of(label), 0.6, known(label)), label)
+    assert (merge(sure_of(label, 0.5), 0.6, known(label)) == IGNORE).all()
 
 
 def test_known_hair_overrules_the_teacher() -> None:
     probabilities = np.zeros((19, 1, 4), np.float32)
     probabilities[HAIR] = [[0.9, 0.9, 0.1, 0.1]]
     probabilities[0] = [[0.1, 0.1, 0.9, 0.9]]
-    known = np.array([[13, 0, 13, 255]], np.uint8)
-    assert merge(probabilities, 0.6, known).tolist() == [[HAIR, 0, HAIR, 0]]
+    hair = np.array([[13, 0, 13, 255]], np.uint8)
+    assert merge(probabilities, 0.6, known(hair, hair=hair)).tolist() == [[HAIR, 0, HAIR, 0]]
 
 
 def face_points() -> npt.NDArray[np.float64]:
@@ -69,7 +77,7 @@ def test_where_points_and_teacher_disagree_nothing_is_taught() -> None:
     label = np.ones((128, 128), np.uint8)
     label[masks["r_eye"]] = CLASS_ID["r_eye"]
     label[0, 0] = CLASS_ID["l_lip"]
-    merged = merge(sure_of(label), 0.6, outlines=masks)
+    merged = merge(sure_of(label), 0.6, known(label, outlines=masks))
     assert (merged[masks["r_eye"]] == CLASS_ID["r_eye"]).all()
     assert (merged[masks["l_eye"]] == IGNORE).all()
     assert (merged[masks["lips"]] == IGNORE).all()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stn_icnn.network import STNiCNN
+from stn_icnn.network import Pictures, STNiCNN
 from tests.conftest import make_network, tiny_config
 from training.losses import LabelTools
 from training.phases import phase_loss
@@ -14,6 +14,10 @@ def half_faces(side: int) -> torch.Tensor:
     label = torch.zeros(2, side, side, dtype=torch.uint8)
     label[:, side // 2 + 1 :] = 1
     return label
+
+
+def noise(network: STNiCNN) -> Pictures:
+    return network.split(torch.randint(0, 256, (2, *[network.config.input_size] * 2, 3), dtype=torch.uint8))
 
 
 @pytest.mark.parametrize("phase", ["parts", "end_to_end"])
@@ -31,8 +35,7 @@ def test_composed_logits_are_judged_at_half_the_side_or_at_the_whole(
         return logits
 
     monkeypatch.setattr(STNiCNN, "compose", watched)
-    image = torch.randn(2, 3, side, side)
-    loss = phase_loss(phase, network, LabelTools(network), fine)(image, half_faces(side))
+    loss = phase_loss(phase, network, LabelTools(network), fine)(noise(network), half_faces(side))
     assert sides == [side if fine else side // 2]
     loss.backward()  # type: ignore[no-untyped-call]
     gradients = [p.grad for p in network.part_nets.parameters()]
@@ -43,8 +46,8 @@ def test_composed_logits_are_judged_at_half_the_side_or_at_the_whole(
 def test_the_coarse_stage_is_judged_alike_either_way() -> None:
     network = make_network(tiny_config())
     side = network.config.input_size
-    image, label = torch.randn(2, 3, side, side), half_faces(side)
+    pictures, label = noise(network), half_faces(side)
     losses = [
-        phase_loss("coarse", network, LabelTools(network), fine)(image, label) for fine in (False, True)
+        phase_loss("coarse", network, LabelTools(network), fine)(pictures, label) for fine in (False, True)
     ]
     assert losses[0] == losses[1]
