@@ -24,6 +24,7 @@ from realtime.faces.detector import FaceDetector
 from realtime.faces.tracker import FaceTracker
 from realtime.frames import Image, ParsedFrame, RenderedFrame
 from realtime.native_logs import hide_native_logs
+from realtime.people import PersonGate
 from realtime.pipeline import Pipeline, Stage
 from realtime.sinks.image import IMAGE_SUFFIXES, save_image
 from realtime.sinks.sink import check_writable, one_of
@@ -92,7 +93,12 @@ def measure_clip(config: RunConfig, engine: Engine, sink: QualitySink) -> None:
     """
     with closing(FaceDetector(max_faces=config.max_faces)) as detector:
         tracker = FaceTracker(
-            detector, engine, config.detect_every, config.smooth, tta=config.tta_for(still=False)
+            detector,
+            engine,
+            config.detect_every,
+            config.smooth,
+            tta=config.tta_for(still=False),
+            gate=PersonGate(),
         )
         stages = [Stage("parse", tracker.update), Stage("render", _unpainted)]
         Pipeline(open_source(config.source), stages, [sink], config.max_frames).run()

@@ -16,6 +16,7 @@ from realtime.faces.detector import FaceDetector
 from realtime.faces.tracker import FaceTracker
 from realtime.faces.tta import MAX_TTA
 from realtime.frames import Frame, Image, ParsedFace
+from realtime.people import PersonGate
 
 
 class FaceParser:
@@ -61,7 +62,9 @@ class FaceParser:
         self._closed = False
         try:
             self._detector = FaceDetector(min_score, max_faces)
-            self._tracker = FaceTracker(self._detector, self._engine, smoothing=0.0, thorough=True, tta=tta)
+            self._tracker = FaceTracker(
+                self._detector, self._engine, smoothing=0.0, thorough=True, tta=tta, gate=PersonGate()
+            )
         except BaseException:
             self._engine.close()
             raise

@@ -12,10 +12,11 @@ import torch
 
 from stn_icnn.checkpoint import SHIPPED, CheckpointError, load_network, read_checkpoint
 from stn_icnn.network import place
-from training.data import DataError, load_faces
+from training.data import DataError, load_faces, read_split
 from training.evaluate import (
     EvaluationError,
     count_macs,
+    evaluate_hair,
     evaluate_network,
     evaluate_pipeline,
     evaluate_points,
@@ -129,6 +130,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PX",
         help="with points/: added to x and y, as -1 where pixels are counted from 1; default 0",
     )
+    check.add_argument(
+        "--held-out",
+        metavar="CONFIG",
+        help="with --protocol pipeline: score the hair of the photos that this config holds out of training",
+    )
     check.add_argument("--json", type=Path, help="write the scores here")
     check.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     curves = commands.add_parser("plot", help="draw the learning curves of runs")
@@ -152,9 +158,13 @@ def _frames(text: str) -> float:
     return frames
 
 
+def _config(name: str) -> Path:
+    named = CONFIGS / f"{name}.toml"
+    return named if named.is_file() else Path(name)
+
+
 def _fit(args: argparse.Namespace) -> None:
-    named = CONFIGS / f"{args.config}.toml"
-    path = named if named.is_file() else Path(args.config)
+    path = _config(args.config)
     settings = read_settings(path, args.set)
     run = Run(
         settings=settings,
@@ -187,6 +197,12 @@ def _evaluate(args: argparse.Namespace) -> None:
     if args.protocol == "network":
         faces = load_faces(args.data, FaceSet(split=args.split), 512)
         result = evaluate_network(network, faces, args.device, args.stages)
+    elif args.held_out is not None:
+        held_out = {name for one in read_settings(_config(args.held_out)).sets for name in one.without}
+        names = sorted(held_out & set(read_split(args.data, "all")))
+        if not names:
+            raise DataError(f"{args.data}: no photo there that {args.held_out} holds out")
+        result = evaluate_hair(args.weights, args.data, names, args.precision, args.tta)
     elif (args.data / "points").is_dir():
         result = evaluate_points(args.weights, args.data, args.precision, args.points_offset, args.tta)
     else:

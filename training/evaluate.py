@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from stn_icnn.labels import CLASS_ID
+from stn_icnn.labels import CLASS_ID, IGNORE
 from stn_icnn.network import STNiCNN, middle
 from training.data import DataError, Faces, read_image, read_pair, read_split
 from training.framing import outline_masks, read_points
@@ -103,6 +104,41 @@ def evaluate_pipeline(
             matrix += confusion(label, guess)
             edges.add(label, guess)
     return {"faces": len(names), "found": found, **scores(matrix), **edges.scores()}
+
+
+def evaluate_hair(
+    weights: Path, root: Path, names: Sequence[str], precision: str = "auto", tta: int = 6
+) -> dict[str, Any]:
+    """Score the hair of `realtime.FaceParser` on photos of any pose in which it finds a face.
+
+    Args:
+        weights: of the engine that `auto` chooses.
+        root: holds images/NAME.jpg and labels/NAME.png, where 13 is the hair of everybody in the photo.
+        names: of the photos.
+        precision: of the engine, see `engines.load_engine`.
+        tta: at each face, see `FaceParser`.
+
+    Returns:
+        "faces" and "found", and over the pixels of those found "hair_f1", "hair_precision", "hair_recall".
+
+    Raises:
+        DataError: on the first bad file.
+        EvaluationError: if the pipeline can't run.
+    """
+    both = guessed = true = found = 0
+    with _parser(weights, precision, tta) as parser:
+        for name in tqdm(names, desc=root.name, leave=False):
+            image, label = read_pair(root, name)
+            faces = parser.parse(image)
+            if not faces:
+                continue
+            found += 1
+            guess = np.any([face.label_map() == CLASS_ID["hair"] for face in faces], axis=0)
+            truth, known = label == CLASS_ID["hair"], label != IGNORE
+            both += int((guess & truth).sum())
+            guessed, true = guessed + int((guess & known).sum()), true + int(truth.sum())
+    shares = {"hair_precision": both / max(1, guessed), "hair_recall": both / max(1, true)}
+    return {"faces": len(names), "found": found, "hair_f1": 2.0 * both / max(1, guessed + true), **shares}
 
 
 def evaluate_points(

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # How the shipped weights were made, from the sets under DATA to a release: training/reproduce.sh DATA RUNS OUT
 #
-# DATA holds celebamask-mini, hair, facesynthetics and landmarks68. Every run goes on where it was stopped, so
-# the script may be started again. In all about 460 minutes on two cores.
+# DATA holds celebamask-mini, hair, facesynthetics, landmarks68 and wide. Every run goes on where it was
+# stopped, so the script may be started again. In all about 560 minutes on two cores.
 set -euo pipefail
 if [ $# -ne 3 ]; then
     echo "usage: training/reproduce.sh DATA RUNS OUT" >&2
@@ -29,12 +29,12 @@ fit() {
 
 training fit --config teacher --data "$data" --out "$runs/teacher"
 teacher=$runs/teacher/teacher.safetensors
-weights() { echo "$runs/$1/realtime.safetensors"; }
+weights() { echo "$runs/$1/face.safetensors"; }
 
 # The teacher's labels, from random weights.
 wild='' label "$runs/data/taught" --weights "$teacher"
-fit realtime realtime "$runs/data"
-fit finish finish "$runs/data" --init "$(weights realtime)"
+fit crop crop "$runs/data"
+fit finish finish "$runs/data" --init "$(weights crop)"
 
 # From here on what is trained labels the photos anew for the next step, at three zooms.
 wild='1[0-3]*'
@@ -52,9 +52,19 @@ fit fine fine "$runs/mixed" --init "$(weights mixing)"
 label "$runs/worn/taught2" --weights "$(weights fine)" "${zooms[@]}"
 fit wigs wigs "$runs/worn" --init "$(weights fine)"
 
-photos=$data/celebamask-mini/images
-"${PYTHON:-python}" -m engines release --weights "$(weights wigs)" --out "$out" --half --calibration "$photos"
+# The whole head: what parses face crops labels heads and shoulders by zooms.
+taught=$runs/head/taught
+wide=(--weights "$(weights wigs)" --frames 2.2 --zooms 2 1.6 1.3 1)
+training label "${wide[@]}" --data "$data/wide" --out "$taught/wide"
+training label "${wide[@]}" --data "$data/hair" --only 'figaro_*' --out "$taught/figaro"
+training label --weights "$(weights wigs)" --data "$data/hair" --only 'celeb1k_*' --out "$taught/hair"
+training label --weights "$(weights wigs)" --data "$data/celebamask-mini/unlabelled" --out "$taught/unlabelled"
+fit realtime realtime "$runs/head" --init "$(weights wigs)"
+
+final=$runs/realtime/realtime.safetensors
+"${PYTHON:-python}" -m engines release --weights "$final" --out "$out" --half --calibration "$taught/wide/images"
 training evaluate --weights "$out/realtime.safetensors" --data "$data/celebamask-mini" --protocol pipeline
+training evaluate --weights "$out/realtime.safetensors" --data "$data/hair" --protocol pipeline --held-out realtime
 
 # The paper's network, for comparison.
 training fit --config paper --data "$data" --out "$runs/paper"

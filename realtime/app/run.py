@@ -21,6 +21,7 @@ from engines import Engine, EngineError, load_engine
 from realtime.app.config import RunConfig
 from realtime.app.folder import is_folder, run_folder
 from realtime.app.resume import resume_job
+from realtime.effects import need_the_whole_head
 from realtime.effects.controls import Controls
 from realtime.effects.rendering import Renderer
 from realtime.errors import RealtimeError, SinkError, report_error
@@ -30,6 +31,7 @@ from realtime.frames import Frame, ParsedFrame, RenderedFrame
 from realtime.masks import FORMATS
 from realtime.media import SourceInfo
 from realtime.native_logs import hide_native_logs
+from realtime.people import PersonGate
 from realtime.pipeline import Pipeline, Report, Stage
 from realtime.presets import save_preset
 from realtime.serve import serve
@@ -144,8 +146,9 @@ def run_job(config: RunConfig, engines: LazyEngine, keep_journal: bool = False) 
         undo.callback(detector.close)
 
         still = source.info.still
+        gate = PersonGate(lambda: config.masks is not None or need_the_whole_head(controls.effects()))
         tracker = FaceTracker(
-            detector, engine, config.detect_every, config.smooth, still, config.tta_for(still)
+            detector, engine, config.detect_every, config.smooth, still, config.tta_for(still), gate
         )
 
         def parse(frame: Frame) -> ParsedFrame:

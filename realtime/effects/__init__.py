@@ -1,6 +1,21 @@
 """Part-aware effects: one file each, and the registry that parses what users write."""
 
 from realtime.effects.effect import Cutting, Effect, Prepared
-from realtime.effects.registry import EFFECTS, describe_effects, format_effect, parse_effect
+from realtime.effects.registry import (
+    EFFECTS,
+    describe_effects,
+    format_effect,
+    need_the_whole_head,
+    parse_effect,
+)
 
-__all__ = ["EFFECTS", "Cutting", "Effect", "Prepared", "describe_effects", "format_effect", "parse_effect"]
+__all__ = [
+    "EFFECTS",
+    "Cutting",
+    "Effect",
+    "Prepared",
+    "describe_effects",
+    "format_effect",
+    "need_the_whole_head",
+    "parse_effect",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -37,6 +37,9 @@ EFFECTS: Mapping[str, type[Any]] = {
     "pixelate": Pixelate,
     "overlay": Overlay,
 }
+
+# What paints more than the inner face: hair, clothes, all there is of a person.
+_WHOLE_HEAD = (Hair, Background, Cutout, Overlay)
 
 # By the option's declared type, as written.
 _READERS: Mapping[str, Callable[[str], Any]] = {
@@ -110,3 +113,8 @@ def _show(value: object) -> str:
     if isinstance(value, tuple):
         return "#" + "".join(f"{part:02x}" for part in value)
     return f"{value:g}"
+
+
+def need_the_whole_head(effects: Sequence[Effect]) -> bool:
+    """Say whether any of the effects paints more of a person than the inner face."""
+    return any(isinstance(effect, _WHOLE_HEAD) for effect in effects)

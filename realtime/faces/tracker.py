@@ -32,6 +32,7 @@ from realtime.faces.tracks import (
 from realtime.faces.tta import parse_augmented
 from realtime.faces.views import View
 from realtime.frames import Detection, Frame, Image, ParsedFace, ParsedFrame, Points
+from realtime.people import PersonGate
 
 # A face that lies this far, in sides, from where its crop was laid is cut out and parsed once more.
 REPARSE_DISTANCE = 0.12
@@ -56,6 +57,7 @@ class FaceTracker:
         thorough: do in each frame what a video's frames share: search every view of it, and cut each face
             out once more where its own parsing says. For single images.
         tta: parsings that are averaged for each face of each frame, see `realtime.faces.tta`.
+        gate: takes out of the parsings what belongs to no person; None for what the parser says.
     """
 
     def __init__(
@@ -66,10 +68,11 @@ class FaceTracker:
         smoothing: float = STRENGTH,
         thorough: bool = False,
         tta: int = 1,
+        gate: PersonGate | None = None,
     ) -> None:
         self.detector, self.engine = detector, engine
         self.detection_period, self.smoothing = detection_period, smoothing
-        self.thorough, self.tta = thorough, tta
+        self.thorough, self.tta, self.gate = thorough, tta, gate
         self._search = FaceSearch(detector, thorough)
         self._last_id = 0
         self.reset()
@@ -85,6 +88,8 @@ class FaceTracker:
         self._cut = CutDetector()
         self._time: float | None = None
         self._frames_since_cut, self._scene_begins = 0, True
+        if self.gate is not None:
+            self.gate.reset()
 
     def update(self, frame: Frame) -> ParsedFrame:
         """Return the faces of a frame, largest first; frames come in order of time."""
@@ -100,6 +105,8 @@ class FaceTracker:
             observations = self._recover(image, observations, now)
         faces = self._update_tracks(image, observations, now)
         self._retire(now)
+        if self.gate is not None:
+            faces = self.gate(image, faces, now)
         return ParsedFrame(frame, tuple(sorted(faces, key=lambda face: -face.alignment.side)))
 
     # Detect: which part of a frame is searched is this frame's turn.

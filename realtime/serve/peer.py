@@ -19,11 +19,12 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamTrack
 from aiortc.sdp import SessionDescription
 
-from realtime.effects import Effect, Prepared
+from realtime.effects import Effect, Prepared, need_the_whole_head
 from realtime.effects.rendering import Renderer
 from realtime.errors import RealtimeError, UsageError
 from realtime.faces.tracker import FaceTracker
 from realtime.frames import Frame, ParsedFrame
+from realtime.people import PersonGate
 from realtime.pipeline import Pipeline, Stage
 from realtime.serve.messages import Wish, read_wish
 from realtime.serve.room import Room
@@ -122,7 +123,10 @@ class Visitor:
         detector = await loop.run_in_executor(self._room.threads, self._room.borrow)
         try:
             room = self._room
-            tracker = FaceTracker(detector, room.engine, room.detect_every, room.smooth, tta=room.tta)
+            gate = PersonGate(lambda: need_the_whole_head(self.wish.effects))
+            tracker = FaceTracker(
+                detector, room.engine, room.detect_every, room.smooth, tta=room.tta, gate=gate
+            )
             stages = [
                 Stage("parse", _Steady(tracker, self).parse),
                 Stage("render", Renderer(lambda: self.wish.effects).render),

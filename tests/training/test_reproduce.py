@@ -24,8 +24,10 @@ found = [word for word in words if Path(word).exists()]
 out = Path(words[words.index("--out") + 1]) if "--out" in words else None
 if out is not None:
     out.mkdir(parents=True, exist_ok=True)
-    names = [name for name in ("teacher", "paper") if name in words]
-    (out / f"{{(names or ['realtime'])[0]}}.safetensors").touch()
+    names = [name for name in ("teacher", "paper", "realtime") if name in words or "release" in words]
+    for name in names or ["face"]:
+        (out / f"{{name}}.safetensors").touch()
+    (out / "images").mkdir(exist_ok=True)
 print(json.dumps([module, words, found]))
 """
 
@@ -34,7 +36,7 @@ def test_every_command_is_one_and_finds_what_it_needs(tmp_path: Path) -> None:
     stand_in = tmp_path / "python"
     stand_in.write_text(STAND_IN)
     stand_in.chmod(0o755)
-    for name in ("hair", "celebamask-mini/images", "celebamask-mini/unlabelled", "landmarks68"):
+    for name in ("hair", "celebamask-mini/images", "celebamask-mini/unlabelled", "landmarks68", "wide"):
         (tmp_path / "data" / name).mkdir(parents=True)
     done = subprocess.run(
         ["bash", str(SCRIPT), "data", "runs", "out"],
@@ -54,7 +56,7 @@ def test_every_command_is_one_and_finds_what_it_needs(tmp_path: Path) -> None:
             value = args.get(name)
             for path in value if isinstance(value, list) else [value]:
                 assert path is None or str(path) in found, f"{words}: there is no {path}"
-    assert commands == {"fit": 10, "label": 18, "release": 2, "evaluate": 1}
+    assert commands == {"fit": 11, "label": 22, "release": 2, "evaluate": 2}
 
 
 @pytest.mark.parametrize("words", [[], ["data"], ["a", "b", "c", "d"]])

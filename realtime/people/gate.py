@@ -1,0 +1,121 @@
+"""A mask belongs to a person: hair, hat, neck and clothes far from any person are taken for background.
+
+The person segmenter says roughly where people are, the parser where each part ends; so what lies close to a
+person stays exactly as parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from realtime.frames import Image, ParsedFace, Plane
+from realtime.frames.geometry import Alignment
+from realtime.people.segmenter import PersonSegmenter, person_segmenter
+from stn_icnn.labels import CLASS_ID
+
+# What may reach far from the face, and what a parser invents there.
+_FAR_PARTS = tuple(CLASS_ID[name] for name in ("hair", "hat", "ear_r", "neck", "neck_l", "cloth"))
+# The segmenter's probability from which somebody may be there.
+_PERSON = 0.3
+# Distances from a person, in sides of the square that frames the face: up to the first all stays, from the
+# second on nothing does. Hair that stands off is what the segmenter misses.
+_NEAR, _FAR = 0.08, 0.22
+# Where it sees less than this share of the face it has missed the person, and has no say.
+_SEEN = 0.5
+# Asked again after so many seconds, or when the picture has changed by so many grey levels in the mean.
+_PERIOD, _CHANGE = 0.25, 1.5
+_SMALL = (64, 36)
+
+
+class PersonGate:
+    """Takes what is far from any person out of the parsings of a sequence of frames.
+
+    Args:
+        wanted: says whether anything needs it now; where not, it costs nothing.
+        segmenter: None for the one that all share, loaded when it is first wanted.
+    """
+
+    def __init__(
+        self, wanted: Callable[[], bool] = lambda: True, segmenter: PersonSegmenter | None = None
+    ) -> None:
+        self._wanted, self._segmenter = wanted, segmenter
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the frames before."""
+        self._distance: Plane | None = None
+        self._person: Plane | None = None
+        self._grey: Image | None = None
+        self._asked = 0.0
+
+    def __call__(self, image: Image, faces: Sequence[ParsedFace], now: float) -> list[ParsedFace]:
+        """Return the faces of an image (H, W, 3) uint8 RGB, of a time in seconds.
+
+        Raises:
+            ModelError: if the segmenter's model can't be had.
+        """
+        if not faces or not self._wanted():
+            return list(faces)
+        self._look(image, now)
+        return [self._gated(face) for face in faces]
+
+    def _look(self, image: Image, now: float) -> None:
+        """Ask the segmenter, if the picture has changed or it is long ago."""
+        small = cv2.resize(image, _SMALL, interpolation=cv2.INTER_AREA)
+        grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+        same = self._grey is not None and float(cv2.absdiff(grey, self._grey).mean()) < _CHANGE
+        if same and self._distance is not None and 0.0 <= now - self._asked < _PERIOD:
+            return
+        self._segmenter = self._segmenter or person_segmenter()
+        person = self._segmenter.segment(image)
+        nobody = (person < _PERSON).astype(np.uint8)
+        distance = np.asarray(cv2.distanceTransform(nobody, cv2.DIST_L2, 3), np.float32)
+        # Without anybody it is boundless.
+        distance = np.minimum(distance, np.float32(max(person.shape)))
+        # In pixels of the image; where it isn't 16:9 the grid's cells aren't square, and this is rough.
+        height, width = image.shape[:2]
+        distance *= float(np.sqrt(width * height / person.size))
+        self._distance, self._person, self._grey, self._asked = distance, person, grey, now
+
+    def _gated(self, face: ParsedFace) -> ParsedFace:
+        assert self._distance is not None
+        assert self._person is not None
+        middle = face.alignment.widened(0.5)
+        if _sampled(self._person, middle, face.image_size, 16).mean() < _SEEN:
+            return face
+        side = face.square.face_side
+        near = np.clip((_FAR * side - self._distance) / ((_FAR - _NEAR) * side), 0.0, 1.0).astype(np.float32)
+        inner = _kept(face.probabilities, near, face.alignment, face)
+        if face.head is None:
+            return replace(face, probabilities=inner)
+        return replace(face, probabilities=inner, head=_kept(face.head, near, face.square, face))
+
+
+def _kept(planes: Plane, near: Plane, alignment: Alignment, face: ParsedFace) -> Plane:
+    """Return probabilities (C, O, O) without what is far from a person: the same array where nothing is."""
+    gate = _sampled(near, alignment, face.image_size, planes.shape[-1])
+    if gate.min() >= 1.0:
+        return planes
+    channels = [face.classes.index(part) for part in _FAR_PARTS if part in face.classes]
+    kept = planes.copy()
+    lost = (1.0 - gate) * planes[channels].sum(axis=0)
+    kept[channels] *= gate
+    kept[face.classes.index(0)] += lost
+    return kept
+
+
+def _sampled(grid: Plane, alignment: Alignment, image_size: tuple[int, int], side: int) -> Plane:
+    """Bring a grid over the whole image into a crop, (side, side); beyond the image its border goes on."""
+    height, width = image_size
+    scale = np.array([grid.shape[1] / width, grid.shape[0] / height])
+    matrix = alignment.to_image(side)
+    matrix[:, 2] += 0.5
+    matrix *= scale[:, None]
+    matrix[:, 2] -= 0.5
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped = cv2.warpAffine(grid, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(warped, np.float32)
