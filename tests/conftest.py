@@ -24,9 +24,11 @@ from stn_icnn.network import STNiCNN
 Image = npt.NDArray[np.uint8]
 SHARED_CLASSES = tuple(range(19))
 
-# One for each of the processes that share the cores: threads that wait for each other cost most of all.
+# One for each of the processes that share the cores, and for those that they start: threads that wait for
+# each other cost most of all.
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def tiny_config(composition: str = "residual", localizer: str = "moments") -> NetworkConfig:
@@ -68,13 +70,10 @@ def make_network(config: NetworkConfig, seed: int = 0) -> STNiCNN:
     return network
 
 
-# What asks how long something takes, or how things go on beside each other, by path from tests/.
+# What asks how long something takes, or how things go on beside each other, by path from tests/; single tests
+# of other files are marked where they stand.
 ALONE = (
-    "benchmarks/",
-    "engines/test_contract.py",
-    "realtime/serve/",
-    "realtime/test_app.py",
-    "realtime/test_batch.py",
+    "benchmarks/test_timing_is_true.py",
     "realtime/test_faults.py",
     "realtime/test_live.py",
     "realtime/test_pipeline.py",

@@ -192,6 +192,8 @@ def _label(args: argparse.Namespace) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
+    if args.held_out is not None and args.protocol != "pipeline":
+        raise SettingsError("--held-out goes with --protocol pipeline")
     network = place(load_network(read_checkpoint(args.weights)), args.device)
     parameters = sum(p.numel() for p in network.parameters())
     if args.protocol == "network":

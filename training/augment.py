@@ -124,8 +124,10 @@ def _frame(sample: Sample, side: int, how: Augmentation, rng: np.random.Generato
     centre = (side - 1) / 2
     offset = rng.normal(0.0, how.shift, 2) * side
     matrix[:, 2] += offset + centre - np.array([(width - 1) / 2, (height - 1) / 2])
-    # The pipeline repeats the border; now and then black bars, as many pictures bring their own.
-    border = cv2.BORDER_CONSTANT if rng.random() < 0.15 else cv2.BORDER_REPLICATE
+    # The pipeline repeats the border, of which nobody knows what it shows; now and then black bars, as many
+    # pictures bring their own: nobody's.
+    bars = rng.random() < 0.15
+    border = cv2.BORDER_CONSTANT if bars else cv2.BORDER_REPLICATE
     size = (side, side)
     image = cv2.warpAffine(sample.image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
     label = cv2.warpAffine(
@@ -134,7 +136,7 @@ def _frame(sample: Sample, side: int, how: Augmentation, rng: np.random.Generato
         size,
         flags=cv2.INTER_NEAREST,
         borderMode=cv2.BORDER_CONSTANT,
-        borderValue=(IGNORE,),
+        borderValue=(0 if bars else IGNORE,),
     )
     return Sample(image.astype(np.uint8), label.astype(np.uint8))
 

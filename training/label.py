@@ -24,11 +24,12 @@ from stn_icnn.sampler import crop, make_theta
 from training.data import DataError
 from training.framing import Known, Surroundings, framed
 
-_HAIR = CLASS_ID["hair"]
-# A wide photo with less skin than this, as a share of its pixels, shows the back of a head.
+_HAIR, _NECK = CLASS_ID["hair"], CLASS_ID["neck"]
+# A wide photo with less skin than this, as a share of its pixels, shows a head from behind.
 _LEAST_SKIN = 0.01
-# Clothes this close to the skin in CIELAB's a and b (8 bits) are perhaps bare shoulders.
-_SKIN_LIKE = 7.0
+# Clothes this close to the skin in CIELAB's a and b, and in its L (8 bits), are perhaps bare shoulders: pieces
+# of at least this share of the pixels, where skin has at least this chroma.
+_SKIN_LIKE, _SKIN_LIGHT, _LEAST_BARE, _LEAST_CHROMA = 7.0, 60.0, 0.001, 8.0
 
 
 @dataclass(frozen=True)
@@ -130,14 +131,35 @@ def write_labelled(
         os.replace(temporary, path)
 
 
-def _perhaps_bare(image: npt.NDArray[np.uint8], label: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Return where what a teacher calls clothes has the colour of the skin, as bare shoulders have."""
-    colours = cv2.cvtColor(cv2.GaussianBlur(image, (0, 0), 2.0), cv2.COLOR_RGB2LAB)[..., 1:].astype(
-        np.float32
-    )
-    skin = np.median(colours[np.isin(label, (CLASS_ID["skin"], CLASS_ID["neck"]))], axis=0)
-    near = np.linalg.norm(colours - skin, axis=-1) < _SKIN_LIKE
-    return np.asarray(near & (label == CLASS_ID["cloth"]), np.bool_)
+def undress(label: npt.NDArray[np.uint8], known: Known) -> npt.NDArray[np.uint8]:
+    """Return a label map in which bare shoulders are neck, as in the training faces, and not clothes.
+
+    A teacher that knows face crops alone takes them for clothes, or isn't sure. What has the colour of the
+    skin is neck where it goes on from the neck; elsewhere it is perhaps bare, and ignored.
+
+    Args:
+        label: (S, S) uint8, from `merge`.
+        known: of the same place.
+    """
+    blurred = cv2.GaussianBlur(known.image, (0, 0), 2.0)
+    colours = cv2.cvtColor(blurred, cv2.COLOR_RGB2LAB).astype(np.float32)
+    skin = np.median(colours[np.isin(label, (CLASS_ID["skin"], _NECK))], axis=0)
+    if np.linalg.norm(skin[1:] - 128.0) < _LEAST_CHROMA:
+        # In a grey photo every cloth has the skin's colour.
+        return label
+    alike = np.linalg.norm(colours[..., 1:] - skin[1:], axis=-1) < _SKIN_LIKE
+    alike &= np.abs(colours[..., 0] - skin[0]) < _SKIN_LIGHT
+    alike &= np.isin(label, (CLASS_ID["cloth"], IGNORE)) & ~known.outside
+    changed = label.copy()
+    changed[alike & (label == CLASS_ID["cloth"])] = IGNORE
+    neck = cv2.dilate((label == _NECK).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats(alike.astype(np.uint8), connectivity=4)
+    large = stats[:, cv2.CC_STAT_AREA] >= _LEAST_BARE * label.size
+    large[0] = False
+    goes_on = np.zeros(count, bool)
+    goes_on[np.unique(pieces[neck])] = True
+    changed[(large & goes_on)[pieces]] = _NECK
+    return changed
 
 
 def label_folder(
@@ -177,7 +199,7 @@ def label_folder(
         if surroundings is not None:
             if (label == CLASS_ID["skin"]).mean() < _LEAST_SKIN:
                 continue
-            label[_perhaps_bare(known.image, label)] = IGNORE
+            label = undress(label, known)
         write_labelled(out, path.stem, known.image, label)
         count += 1
     return count

@@ -299,6 +299,7 @@ def test_help_names_every_flag_and_effect() -> None:
         assert f"  {preset} " in text
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_within_two_seconds_and_the_output_plays(number: int, tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"

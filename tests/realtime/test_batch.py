@@ -154,6 +154,7 @@ def start(tmp_path: Path, *flags: str, pause: float) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.alone
 def test_ctrl_c_ends_with_a_report_and_nothing_half_done(log: Path, tmp_path: Path) -> None:
     names = [f"clip{number}.mp4" for number in range(6)]
     make_clips(tmp_path / "clips", *names)

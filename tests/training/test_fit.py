@@ -20,6 +20,7 @@ from realtime import FaceParser
 from realtime.errors import ModelError
 from stn_icnn.checkpoint import load_network, read_checkpoint
 from stn_icnn.config import NAMED
+from stn_icnn.labels import CLASS_ID
 from tests.conftest import Image, tiny_config
 from training.__main__ import CONFIGS, main
 from training.loop import schedule
@@ -304,6 +305,46 @@ def test_the_pipeline_is_scored_from_raw_photos(
     result = json.loads((tmp_path / "scores.json").read_text())
     assert result["classes"]["hair"] > 0.97, "the parser agrees with itself"
     assert result["protocol"] == "pipeline"
+
+
+def test_hair_of_photos_held_out_is_scored(
+    tmp_path: Path, portrait: Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, config = tmp_path / "data", tmp_path / "config.toml"
+    for folder in ("images", "labels"):
+        (root / folder).mkdir(parents=True)
+    with FaceParser(tta=1) as parser:
+        hair = (parser.parse(portrait)[0].label_map() == CLASS_ID["hair"]).astype(np.uint8)
+    for name in ("held", "taught", "nobody"):
+        image = np.zeros_like(portrait) if name == "nobody" else portrait
+        cv2.imwrite(str(root / "images" / f"{name}.jpg"), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 100])
+        cv2.imwrite(str(root / "labels" / f"{name}.png"), hair * CLASS_ID["hair"])
+    config.write_text(
+        'network = "face"\nphases = []\nsets = [{ without = ["held", "nobody", "elsewhere"] }]\n'
+    )
+    args = [
+        "evaluate",
+        "--data",
+        str(root),
+        "--protocol",
+        "pipeline",
+        "--tta",
+        "1",
+        "--held-out",
+        str(config),
+    ]
+    assert main([*args, "--json", str(tmp_path / "scores.json")]) == 0
+    assert "pipeline: faces 2, 1 found" in capsys.readouterr().out
+    result = json.loads((tmp_path / "scores.json").read_text())
+    assert result["hair_f1"] > 0.97
+    assert result["hair_f1"] == pytest.approx(
+        2 / (1 / result["hair_precision"] + 1 / result["hair_recall"]), abs=1e-6
+    )
+    config.write_text(plain)
+    assert main(args) == 1
+    assert "no photo there that" in capsys.readouterr().err
+    assert main([*args[:3], "--held-out", str(config)]) == 2
+    assert "--held-out goes with --protocol pipeline" in capsys.readouterr().err
 
 
 def test_a_pipeline_that_cannot_run_is_an_error(

@@ -126,7 +126,7 @@ def test_wide_photos_are_labelled_and_bare_shoulders_left_out(
     assert (label[200:300, 200:300] == SKIN).mean() > 0.9
     assert (label == CLOTH).any()
     # Right below the middle lie chin and neck, of the skin's colour.
-    assert (label[300:330, 230:280] == IGNORE).mean() > 0.3
+    assert (label[300:330, 230:280] == IGNORE).mean() > 0.2
 
 
 @pytest.mark.parametrize("frames", ["0.9", "5", "nan"])

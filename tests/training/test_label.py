@@ -17,7 +17,7 @@ from training.__main__ import main
 from training.data import DataError, read_pair
 from training.evaluate import evaluate_points
 from training.framing import Known, outline_masks, read_points
-from training.label import Teacher, merge, teach
+from training.label import Teacher, merge, teach, undress
 
 HAIR = CLASS_ID["hair"]
 
@@ -251,3 +251,43 @@ def test_a_teacher_must_know_every_class(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="all 19 classes"):
         label_folder(Teacher([network]), tmp_path, tmp_path / "out")
     assert torch.is_grad_enabled()
+
+
+def in_colours(label: Image, **tones: tuple[int, int, int]) -> Image:
+    image = np.full((*label.shape, 3), 120, np.uint8)
+    for name, tone in tones.items():
+        image[label == CLASS_ID[name]] = tone
+    return image
+
+
+def dressed() -> Image:
+    """Skin, below it the neck, below that clothes, and clothes apart from it."""
+    label = np.zeros((80, 80), np.uint8)
+    label[10:40, 20:60], label[40:50, 30:50] = CLASS_ID["skin"], CLASS_ID["neck"]
+    label[50:80, 10:70], label[0:8, 0:20] = CLASS_ID["cloth"], CLASS_ID["cloth"]
+    return label
+
+
+SKIN_TONE = (205, 150, 125)
+
+
+def test_bare_shoulders_are_neck_and_clothes_stay_clothes() -> None:
+    label = dressed()
+    bare = in_colours(label, skin=SKIN_TONE, neck=SKIN_TONE, cloth=SKIN_TONE)
+    changed = undress(label, known(label, image=bare))
+    assert (changed[54:, 14:66] == CLASS_ID["neck"]).all()
+    assert (changed[:6, :17] == IGNORE).all(), "of the skin's colour, but apart from it"
+    assert np.array_equal(changed[label != CLASS_ID["cloth"]], label[label != CLASS_ID["cloth"]])
+    blue = in_colours(label, skin=SKIN_TONE, neck=SKIN_TONE, cloth=(40, 60, 160))
+    assert (undress(label, known(label, image=blue))[56:] == label[56:]).all()
+    dark = in_colours(label, skin=SKIN_TONE, neck=SKIN_TONE, cloth=(52, 36, 30))
+    assert (undress(label, known(label, image=dark))[56:] == label[56:]).all()
+
+
+def test_nothing_is_undressed_in_a_grey_photo_or_beyond_the_photo() -> None:
+    label = dressed()
+    grey = in_colours(label, skin=(150, 150, 150), neck=(150, 150, 150), cloth=(150, 150, 150))
+    assert np.array_equal(undress(label, known(label, image=grey)), label)
+    bare = in_colours(label, skin=SKIN_TONE, neck=SKIN_TONE, cloth=SKIN_TONE)
+    outside = np.ones(label.shape, bool)
+    assert np.array_equal(undress(label, known(label, image=bare, outside=outside)), label)
