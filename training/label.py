@@ -27,8 +27,8 @@ from training.framing import Known, Surroundings, framed
 _HAIR, _NECK = CLASS_ID["hair"], CLASS_ID["neck"]
 # A wide photo with less skin than this, as a share of its pixels, shows a head from behind.
 _LEAST_SKIN = 0.01
-# Clothes this close to the skin in CIELAB's a and b, and in its L (8 bits), are perhaps bare shoulders: pieces
-# of at least this share of the pixels, where skin has at least this chroma.
+# Clothes this close to the skin in CIELAB's a and b, and in its L (8 bits), are perhaps bare shoulders:
+# pieces of at least this share of the pixels, where skin has at least this chroma.
 _SKIN_LIKE, _SKIN_LIGHT, _LEAST_BARE, _LEAST_CHROMA = 7.0, 60.0, 0.001, 8.0
 
 

@@ -319,9 +319,8 @@ def test_hair_of_photos_held_out_is_scored(
         image = np.zeros_like(portrait) if name == "nobody" else portrait
         cv2.imwrite(str(root / "images" / f"{name}.jpg"), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 100])
         cv2.imwrite(str(root / "labels" / f"{name}.png"), hair * CLASS_ID["hair"])
-    config.write_text(
-        'network = "face"\nphases = []\nsets = [{ without = ["held", "nobody", "elsewhere"] }]\n'
-    )
+    plain = 'network = "face"\nphases = []\n'
+    config.write_text(plain + 'sets = [{ without = ["held", "nobody", "elsewhere"] }]\n')
     args = [
         "evaluate",
         "--data",
