@@ -23,7 +23,7 @@ PERSON_MARGIN = 3
 # Where it sees less than this share of a face it has missed the person, and can't judge the hair.
 PERSON_SEEN = 0.5
 _NO_FACE = tuple(CLASS_ID[name] for name in ("background", "hair", "hat", "neck_l", "cloth"))
-# The outer ring of a face crop, in sides of it: four pixels of the network's answer of 144.
+# The outer ring of what is parsed, in sides of it.
 BORDER_RING = 0.03
 # What grows beyond the frame of a face, and must not end with it.
 _HEADWEAR = (CLASS_ID["hair"], CLASS_ID["hat"])

@@ -63,7 +63,8 @@ class NetworkConfig:
     centred: bool = True
 
     def __post_init__(self) -> None:
-        if self.face is not None and (not self.coarse.fine or self.composition != "residual"):
+        corrected = self.composition == "residual" and bool(self.part_nets)
+        if self.face is not None and not (self.coarse.fine and corrected):
             raise ValueError("a face stage needs a fine coarse stage and parts that correct")
 
     @property

@@ -182,7 +182,7 @@ class STNiCNN(nn.Module):
 
     def _stage(self, logits: Tensor, features: Tensor) -> Stage:
         seen = F.avg_pool2d(logits, 2) if self.config.coarse.fine else logits
-        return Stage(logits, torch.softmax(_plane_by_plane(seen), dim=1), _plane_by_plane(features))
+        return Stage(logits, torch.softmax(_plane_by_plane(seen), dim=1), features)
 
     def parse_parts(self, pictures: Pictures, face: Stage, theta: Tensor) -> dict[str, Tensor]:
         """Parse the six part crops; a mirrored pair is one batch of its net.
@@ -196,6 +196,7 @@ class STNiCNN(nn.Module):
             `Parsing.part_logits`.
         """
         logits: dict[str, Tensor] = {}
+        features = _plane_by_plane(face.features)
         for net, part_net in self.config.part_nets.items():
             names = [name for name, part in PARTS.items() if part.net == net]
             inputs = []
@@ -207,7 +208,7 @@ class STNiCNN(nn.Module):
                 if self.residual:
                     known = [channels(face.probabilities, self.part_channels[name])]
                     if self.config.features:
-                        known.append(face.features)
+                        known.append(features)
                     x = torch.cat([x, *(crop(each, part_theta, part_net.size) for each in known)], dim=1)
                 inputs.append(x)
             outputs = self.part_nets[net](torch.cat(inputs)).logits

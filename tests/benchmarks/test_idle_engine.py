@@ -12,7 +12,7 @@ from engines import load_engine
 def test_an_idle_engine_reads_as_idle() -> None:
     engine, _ = load_engine("openvino", threads=2)
     timed = TimedEngine(engine)
-    timed.infer(np.zeros((1, 256, 256, 3), np.uint8))
+    timed.infer(np.zeros((1, *engine.spec.input_shape), np.uint8))
     assert timed.seconds[-1] > 0.0
     timed.seconds.append(0.0)
     shares = []

@@ -98,7 +98,8 @@ class Broken:
 
 
 def test_the_contract_notices_what_is_broken(reference: Engine) -> None:
-    kept = np.zeros((512, 19, 144, 144), np.float32)
+    shape = reference.spec.output_shape
+    kept = np.zeros((512, *shape), np.float32)
     lock = ctypes.PyDLL(None)
 
     def unsummed(crops: Crops) -> Probabilities:
@@ -109,7 +110,7 @@ def test_the_contract_notices_what_is_broken(reference: Engine) -> None:
         return kept[: len(crops)]
 
     def permissive(crops: Crops) -> Probabilities:
-        return np.zeros((len(crops), 19, 144, 144), np.float32)
+        return np.zeros((len(crops), *shape), np.float32)
 
     def mixing(crops: Crops) -> Probabilities:
         return np.repeat(reference.infer(crops).mean(axis=0, keepdims=True), len(crops), axis=0)

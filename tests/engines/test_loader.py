@@ -28,7 +28,7 @@ sys.modules["torch"] = None  # any import of it fails
 import numpy as np
 from engines import load_engine
 engine, line = load_engine("auto", threads=1)
-assert engine.infer(np.zeros((1, 256, 256, 3), np.uint8)).shape[1] == 19
+assert engine.infer(np.zeros((1, *engine.spec.input_shape), np.uint8)).shape[1] == 19
 print(line)
 """
 
@@ -249,7 +249,7 @@ def test_a_shipped_network_is_kept_as_it_was_compiled_and_a_damaged_one_is_not_r
 ) -> None:
     monkeypatch.setattr("engines.cache.user_folder", lambda: tmp_path)
     # A face alone and two at once.
-    crops = sample_crops(Packing(256, 32), 3)
+    crops = sample_crops(Packing.of(read_checkpoint().network), 3)
     said: list[str] = []
 
     def once() -> Probabilities:

@@ -205,9 +205,11 @@ def test_what_is_no_network_is_refused_in_one_line(library: Library, tmp_path: P
 def test_the_file_that_tensorrt_gets_parses_as_eager(shipped: Path, portrait: Crops) -> None:
     shifts = [(-6, 0), (0, 0), (6, 0), (0, 6)]
     views = [portrait[30 + y : 230 + y, 122 + x : 322 + x] for x, y in shifts]
-    faces = np.stack([cv2.resize(view, (256, 256)) for view in views]).astype(np.uint8)
+    packing = Packing.of(read_checkpoint().network)
+    size = (packing.input_size, packing.input_size)
+    faces = np.stack([packing.pack_crop(np.asarray(cv2.resize(view, size), np.uint8)) for view in views])
     run, reference = open_session(shipped, CPU, threads=2), eager(load_network(read_checkpoint()))
-    for crops in (faces, sample_crops(Packing(256, 32))):
+    for crops in (faces, sample_crops(packing)):
         parity = compare(run, reference, crops)
         assert parity.agreement >= 0.999
         assert parity.difference <= 0.02
