@@ -83,6 +83,8 @@ class STNiCNN(nn.Module):
         super().__init__()
         self.config = config
         self.residual = config.composition == "residual"
+        # Stages take pixels as they are. `stn_icnn.precision` has them scaled first instead.
+        self.raw = not config.centred
         self.channel = {class_id: index for index, class_id in enumerate(config.classes)}
         # What computes in halves takes its place: see `stn_icnn.precision`.
         classes, pixels = len(config.classes), not config.centred
@@ -149,7 +151,9 @@ class STNiCNN(nn.Module):
 
     def _planes(self, pixels: Tensor) -> Tensor:
         image = pixels.permute(0, 3, 1, 2)
-        return image * PIXEL_SCALE - 2.0 if self.config.centred else image
+        if self.config.centred:
+            return image * PIXEL_SCALE - 2.0
+        return image if self.raw else image * PIXEL_SCALE
 
     def parse(self, pictures: Pictures, output_size: int | None = None) -> Parsing:
         """Run every stage and return all their outputs.
@@ -203,7 +207,7 @@ class STNiCNN(nn.Module):
             for name in names:
                 part_theta = seen_theta(theta, name)
                 x = crop(pictures.face, part_theta, part_net.size)
-                if not self.config.centred:
+                if self.raw:
                     x = x * PIXEL_SCALE
                 if self.residual:
                     known = [channels(face.probabilities, self.part_channels[name])]

@@ -14,7 +14,7 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
-from stn_icnn.icnn import ICNN, ICNNOutput
+from stn_icnn.icnn import ICNN, ICNNOutput, PixelConv2d
 from stn_icnn.network import STNiCNN
 
 
@@ -27,7 +27,7 @@ class HalfBody(nn.Module):
 
     def __init__(self, body: ICNN) -> None:
         super().__init__()
-        self.body = _fold(copy.deepcopy(body)).half()
+        self.body = _fold(_of_scaled_pixels(copy.deepcopy(body))).half()
 
     def forward(self, image: Tensor, context: Tensor | None = None) -> ICNNOutput:
         """Map (N, C, H, W) float32 to logits and features, float32; see `ICNN.forward`."""
@@ -55,12 +55,27 @@ def with_precision(network: STNiCNN, precision: str) -> STNiCNN:
     if precision != "fp16":
         raise ValueError(f"no precision {precision!r}: fp32 or fp16")
     half = copy.deepcopy(network).requires_grad_(False)
+    # TensorRT for RTX 1.5 fails where one picture goes as bytes to a convolution in halves and to a sampler in
+    # float; scaled in float first, it builds.
+    half.raw = False
     half.coarse = HalfBody(cast(ICNN, half.coarse))
     if half.face is not None:
         half.face = HalfBody(cast(ICNN, half.face))
     for name, body in half.part_nets.items():
         half.part_nets[name] = HalfBody(cast(ICNN, body))
     return half
+
+
+def _of_scaled_pixels(body: nn.Module) -> nn.Module:
+    """Let a body take pixels that are scaled already."""
+    for module in body.modules():
+        for name, conv in list(module.named_children()):
+            if isinstance(conv, PixelConv2d):
+                stride, padding = conv.stride[0], int(conv.padding[0])
+                plain = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size[0], stride, padding)
+                plain.load_state_dict(conv.state_dict())
+                setattr(module, name, plain)
+    return body
 
 
 def _fold(body: nn.Module) -> nn.Module:

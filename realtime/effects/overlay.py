@@ -44,7 +44,7 @@ class Overlay:
             lay_over(image[warped[1]], warped[0])
         shown: set[int] = set()
         # Every second pixel tells as well.
-        step = face.probabilities.shape[-1] // 72
+        step = max(1, face.probabilities.shape[-1] // 72)
         for planes in (face.probabilities[:, ::step, ::step], face.head):
             if planes is not None:
                 share = (planes > 0.5).mean(axis=(1, 2))

@@ -27,8 +27,8 @@ Value = TypeVar("Value", np.uint8, np.float32)
 
 # Probabilities at which paint starts and is full: a faint doubt must not tint the wall behind.
 ALPHA_RAMP = (0.25, 0.75)
-# Parts that never reach beyond the face crop.
-_INNER = {"nose", "eye_g", "l_eye", "r_eye", "l_brow", "r_brow", "mouth", "u_lip", "l_lip"}
+# Parts that hardly ever reach beyond the face crop.
+_INNER = {"skin", "nose", "eye_g", "l_eye", "r_eye", "l_brow", "r_brow", "mouth", "u_lip", "l_lip"}
 # Share of the face crop's side over which its parsing gives way to the head's.
 _SEAM = 0.1
 

@@ -41,6 +41,8 @@ def own(tmp_path: Path) -> Checkpoint:
     return save_checkpoint(network, network.state_dict(), tmp_path / "own" / "own.safetensors")
 
 
+# The contract has a check that measures time.
+@pytest.mark.alone
 def test_the_steps_of_tensorrt_find_what_they_are_for(machine: Machine, own: Checkpoint) -> None:
     job = gpu_steps.Job(own.path, sample_crops(Packing(64, 32), 3))
     found = gpu_steps.contract(job, "tensorrt")
