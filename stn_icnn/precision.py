@@ -71,10 +71,10 @@ def _of_scaled_pixels(body: nn.Module) -> nn.Module:
     for module in body.modules():
         for name, conv in list(module.named_children()):
             if isinstance(conv, PixelConv2d):
-                stride, padding = conv.stride[0], int(conv.padding[0])
-                plain = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size[0], stride, padding)
+                inputs, outputs, kernel = conv.in_channels, conv.out_channels, conv.kernel_size[0]
+                plain = nn.Conv2d(inputs, outputs, kernel, conv.stride[0], int(conv.padding[0]))
                 plain.load_state_dict(conv.state_dict())
-                setattr(module, name, plain)
+                setattr(module, name, plain.train(conv.training))
     return body
 
 
