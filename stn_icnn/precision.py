@@ -55,8 +55,8 @@ def with_precision(network: STNiCNN, precision: str) -> STNiCNN:
     if precision != "fp16":
         raise ValueError(f"no precision {precision!r}: fp32 or fp16")
     half = copy.deepcopy(network).requires_grad_(False)
-    # TensorRT for RTX 1.5 fails where one picture goes as bytes to a convolution in halves and to a sampler in
-    # float; scaled in float first, it builds.
+    # TensorRT for RTX 1.5 fails where one picture goes as bytes to a convolution in halves and to a sampler
+    # in float; scaled in float first, it builds.
     half.raw = False
     half.coarse = HalfBody(cast(ICNN, half.coarse))
     if half.face is not None:
