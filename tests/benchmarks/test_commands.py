@@ -75,6 +75,7 @@ def test_engines_take_turns_beside_eager(capsys: pytest.CaptureFixture[str]) -> 
     assert "tensorrt: not measured: " in text or "tensorrt fp16" in text
 
 
+@pytest.mark.alone
 def test_the_pipeline_is_timed_as_file_and_live(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
     arguments = ["pipeline", "--sizes", "480p", "--faces", "1", "--frames", "8", "--rounds", "1"]
