@@ -61,12 +61,7 @@ class EngineSpec:
             EngineError: on another dtype or shape.
         """
         shape = self.input_shape
-        if (
-            crops.dtype != np.uint8
-            or crops.shape[1:] != shape
-            or crops.ndim != 1 + len(shape)
-            or not len(crops)
-        ):
+        if crops.dtype != np.uint8 or crops.shape[1:] != shape or not len(crops):
             sides = ", ".join(map(str, shape))
             raise EngineError(
                 f"crops must be uint8 (N, {sides}) with N >= 1, not {crops.dtype} {crops.shape}"

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from realtime.errors import SourceError
-from realtime.frames import Image, ParsedFace
+from realtime.frames import Image, ParsedFace, Plane
 from realtime.masks import rle
 from realtime.masks.labels import label_ids
 from realtime.masks.sidecar import COCO, LINES, VIDEO, MaskFace, MaskInfo, face_of, read_info
@@ -105,13 +105,16 @@ def _frame(line: dict[str, Any], content: _Content, info: MaskInfo) -> MaskFrame
 def _with_probabilities(
     face: MaskFace, planes: Image, head: Image | None, content: _Content, info: MaskInfo
 ) -> MaskFace:
-    inner, outer = (
-        None if each is None else each.astype(np.float32) / np.float32(255.0) for each in (planes, head)
+    size, outer = (info.height, info.width), None if head is None else _shares(head)
+    parsed = ParsedFace(
+        face.detection, face.alignment, _shares(planes), content.classes, size, face.track_id, outer
     )
-    assert inner is not None
-    size = (info.height, info.width)
-    parsed = ParsedFace(face.detection, face.alignment, inner, content.classes, size, face.track_id, outer)
     return replace(face, parsed=parsed)
+
+
+def _shares(planes: Image) -> Plane:
+    """Return probabilities, 0 to 1, of what was stored in 8 bits."""
+    return np.asarray(planes.astype(np.float32) / np.float32(255.0), np.float32)
 
 
 def _png(folder: Path, info: MaskInfo) -> Iterator[_Content]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -31,6 +32,22 @@ _PERIOD, _CHANGE = 0.25, 1.5
 _SMALL = (64, 36)
 
 
+class _Look(NamedTuple):
+    """What the segmenter said of a picture.
+
+    Attributes:
+        person: its probabilities, (144, 256).
+        distance: from the nearest person, (144, 256), pixels of the image.
+        grey: the picture, small.
+        time: of the frame, seconds.
+    """
+
+    person: Plane
+    distance: Plane
+    grey: Image
+    time: float
+
+
 class PersonGate:
     """Takes what is far from any person out of the parsings of a sequence of frames.
 
@@ -47,10 +64,7 @@ class PersonGate:
 
     def reset(self) -> None:
         """Forget the frames before."""
-        self._distance: Plane | None = None
-        self._person: Plane | None = None
-        self._grey: Image | None = None
-        self._asked = 0.0
+        self._last: _Look | None = None
 
     def __call__(self, image: Image, faces: Sequence[ParsedFace], now: float) -> list[ParsedFace]:
         """Return the faces of an image (H, W, 3) uint8 RGB, of a time in seconds.
@@ -60,16 +74,16 @@ class PersonGate:
         """
         if not faces or not self._wanted():
             return list(faces)
-        self._look(image, now)
-        return [self._gated(face) for face in faces]
+        self._last = look = self._look(image, now)
+        return [_gated(face, look) for face in faces]
 
-    def _look(self, image: Image, now: float) -> None:
+    def _look(self, image: Image, now: float) -> _Look:
         """Ask the segmenter, if the picture has changed or it is long ago."""
         small = cv2.resize(image, _SMALL, interpolation=cv2.INTER_AREA)
         grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
-        same = self._grey is not None and float(cv2.absdiff(grey, self._grey).mean()) < _CHANGE
-        if same and self._distance is not None and 0.0 <= now - self._asked < _PERIOD:
-            return
+        last = self._last
+        if last is not None and 0.0 <= now - last.time < _PERIOD and _change(grey, last.grey) < _CHANGE:
+            return last
         self._segmenter = self._segmenter or person_segmenter()
         person = self._segmenter.segment(image)
         nobody = (person < _PERSON).astype(np.uint8)
@@ -79,20 +93,21 @@ class PersonGate:
         # In pixels of the image; where it isn't 16:9 the grid's cells aren't square, and this is rough.
         height, width = image.shape[:2]
         distance *= float(np.sqrt(width * height / person.size))
-        self._distance, self._person, self._grey, self._asked = distance, person, grey, now
+        return _Look(person, distance, grey, now)
 
-    def _gated(self, face: ParsedFace) -> ParsedFace:
-        assert self._distance is not None
-        assert self._person is not None
-        middle = face.alignment.widened(0.5)
-        if _sampled(self._person, middle, face.image_size, 16).mean() < _SEEN:
-            return face
-        side = face.square.face_side
-        near = np.clip((_FAR * side - self._distance) / ((_FAR - _NEAR) * side), 0.0, 1.0).astype(np.float32)
-        inner = _kept(face.probabilities, near, face.alignment, face)
-        if face.head is None:
-            return replace(face, probabilities=inner)
-        return replace(face, probabilities=inner, head=_kept(face.head, near, face.square, face))
+
+def _change(one: Image, other: Image) -> float:
+    """Return the mean difference of two pictures, grey levels."""
+    return float(cv2.absdiff(one, other).mean())
+
+
+def _gated(face: ParsedFace, look: _Look) -> ParsedFace:
+    if _sampled(look.person, face.alignment.widened(0.5), face.image_size, 16).mean() < _SEEN:
+        return face
+    side = face.alignment.face_side
+    near = np.clip((_FAR * side - look.distance) / ((_FAR - _NEAR) * side), 0.0, 1.0).astype(np.float32)
+    head = None if face.head is None else _kept(face.head, near, face.square, face)
+    return replace(face, probabilities=_kept(face.probabilities, near, face.alignment, face), head=head)
 
 
 def _kept(planes: Plane, near: Plane, alignment: Alignment, face: ParsedFace) -> Plane:
