@@ -36,8 +36,11 @@ demo: $(VENV)/.demo
 	$(BIN)/python run_webcam.py --source demo --effect lips:color=#b3123f --effect hair:color=#6a2c70 \
 		--compare --output demo.mp4 --contact-sheet demo.png --stats
 
-# Two processes for what is not measured in time, one for the rest: see `alone` in tests/conftest.py.
+# Two processes for what is not measured in time, one for the rest: see `alone` in tests/conftest.py. What they
+# compile is made anew in every run, once.
+test: export STN_ICNN_TEST_CACHE := $(CURDIR)/$(VENV)/test-cache
 test: setup lint
+	rm -rf $(VENV)/test-cache
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not alone'
 	$(BIN)/python -m pytest -m alone
 

@@ -6,11 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from engines import EngineError
 from realtime.app.arguments import add_effects, add_engine, add_files
 from realtime.app.config import RunConfig, split_output
 from realtime.app.doctor import run_doctor
+from realtime.app.likeness import take_effects
 from realtime.app.run import run
-from realtime.errors import UsageError, report_error
+from realtime.errors import RealtimeError, report_error
 from realtime.serve.options import DEFAULT_ADDRESS
 from realtime.sources.cameras import print_cameras
 
@@ -89,11 +91,11 @@ def main(argv: list[str] | None = None) -> int:
     lists_cameras, examines = values.pop("list_cameras"), values.pop("doctor")
     if lists_cameras or examines:
         return run_doctor() if examines else print_cameras()
-    values["effects"] = tuple(values.pop("effect"))
     values["output"], values["stream"] = split_output(values["output"])
     try:
+        values["effects"] = take_effects(values)
         config = RunConfig(**values)
-    except UsageError as error:
+    except (RealtimeError, EngineError) as error:
         return report_error(error)
     return run(config)
 

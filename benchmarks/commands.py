@@ -16,6 +16,7 @@ from benchmarks import (
     glass,
     gpu,
     growth,
+    likeness,
     peers,
     pipeline,
     regression,
@@ -42,6 +43,7 @@ COMMANDS: dict[str, ModuleType] = {
     "accuracy": accuracy,
     "shapes": shapes,
     "video": video,
+    "likeness": likeness,
 }
 
 

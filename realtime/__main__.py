@@ -28,7 +28,19 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("effects.png"), metavar="FILE", help="default: effects.png"
     )
     sheet.add_argument(
-        "--steps", action="store_true", help="three pictures alone: before, its parts, painted"
+        "--steps",
+        dest="shown",
+        action="store_const",
+        const="steps",
+        default="effects",
+        help="three pictures alone: before, its parts, painted",
+    )
+    sheet.add_argument(
+        "--like",
+        dest="shown",
+        action="store_const",
+        const="like",
+        help="three pictures alone: a photo, before, painted with the look of the photo",
     )
     return parser
 
@@ -38,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         if args.command == "gallery":
-            _write_gallery(args.out, args.steps)
+            _write_gallery(args.out, args.shown)
         else:
             print(*model_paths(), sep="\n")
     except (RealtimeError, EngineError) as error:
@@ -46,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _write_gallery(path: Path, steps: bool) -> None:
+def _write_gallery(path: Path, shown: str) -> None:
     # Here, so that set-up imports nothing that it has no use for.
     from realtime.app.gallery import gallery
 
@@ -54,7 +66,7 @@ def _write_gallery(path: Path, steps: bool) -> None:
         raise UsageError(f"{path}: the gallery is an image: one of {one_of(IMAGE_SUFFIXES)}")
     check_writable(path)
     with hide_native_logs():
-        image = gallery(steps)
+        image = gallery(shown)
     save_image(path, image)
     print(f"wrote {path}")
 

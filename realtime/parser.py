@@ -11,12 +11,30 @@ from types import TracebackType
 
 import numpy as np
 
-from engines import load_engine
+from engines import Engine, load_engine
 from realtime.faces.detector import FaceDetector
 from realtime.faces.tracker import FaceTracker
 from realtime.faces.tta import MAX_TTA
 from realtime.frames import Frame, Image, ParsedFace
 from realtime.people import PersonGate
+
+
+def parse_still(detector: FaceDetector, engine: Engine, image: Image, tta: int = MAX_TTA) -> list[ParsedFace]:
+    """Parse one image as `FaceParser` does, with a detector and an engine that are there.
+
+    Args:
+        detector: used by nobody else meanwhile.
+        engine: see `engines.Engine`.
+        image: (H, W, 3) uint8 RGB.
+        tta: see `FaceParser`.
+    """
+    tracker = FaceTracker(detector, engine, smoothing=0.0, thorough=True, tta=tta, gate=PersonGate())
+    return _parse(tracker, image)
+
+
+def _parse(tracker: FaceTracker, image: Image) -> list[ParsedFace]:
+    faces = tracker.update(Frame(image, 0, Fraction(0), time.monotonic())).faces
+    return [replace(face, track_id=0) for face in faces]
 
 
 class FaceParser:
@@ -89,8 +107,7 @@ class FaceParser:
             if self._closed:
                 raise ValueError("this FaceParser is closed")
             self._tracker.reset()
-            faces = self._tracker.update(Frame(image, 0, Fraction(0), time.monotonic())).faces
-        return [replace(face, track_id=0) for face in faces]
+            return _parse(self._tracker, image)
 
     def close(self) -> None:
         """Free detector and engine; a second call does nothing."""

@@ -99,9 +99,10 @@ def skip_or_fail(reason: str) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Compiled networks of the tests stay out of the user's cache."""
+    """Compiled networks of the tests stay out of the user's cache; the processes of one run share theirs."""
+    shared = os.environ.get("STN_ICNN_TEST_CACHE")
+    folder = Path(shared) if shared else tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
         patch.setattr("engines.cache.user_folder", lambda: folder)
         yield
 

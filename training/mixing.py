@@ -26,8 +26,10 @@ THINGS = {"hat": 0.25, "eye_g": 0.2, "ear_r": 0.2, "neck_l": 0.05, "cloth": 0.15
 
 _EYES = ("l_eye", "r_eye")
 _INNER = (*_EYES, "nose", "mouth", "u_lip", "l_lip")
-# Groups that have a colour of their own: hair is dyed, clothes are changed, lips painted.
-_COLOURED = (("hair",), ("cloth",), ("background",), ("hat",), ("u_lip", "l_lip"), ("eye_g",))
+# How often dyed hair and painted lips have a colour that none grow in.
+VIVID = 0.5
+# Groups that have a colour of their own: hair is dyed (twice as often), clothes are changed, lips painted.
+_COLOURED = (("hair",), ("hair",), ("cloth",), ("background",), ("hat",), ("u_lip", "l_lip"), ("eye_g",))
 # What nobody wears two of; clothes and hair go over their own.
 _ONE = ("hat", "eye_g", "ear_r", "neck_l")
 # Shares of the training faces' frame under which a thing is left where it is: a brim or a dot, or a slip of
@@ -203,12 +205,34 @@ def _dyed(face: Sample, name: str, rng: np.random.Generator, always: bool = Fals
     if not always and rng.random() < 0.5:
         return face
     image = relight(face.image, 0.8, rng)
+    if name in ("hair", "u_lip") and rng.random() < VIVID:
+        return Sample(_vivid(image, rng), face.label)
     if name in ("hat", "cloth", "background", "ear_r") and rng.random() < 0.5:
         # The full circle of hues has 256 steps, as bytes have: their sum wraps around as it should.
         hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)
         hsv[..., 0] = np.add(hsv[..., 0], rng.integers(256), dtype=np.uint8, casting="unsafe")
         image = np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL), np.uint8)
     return Sample(image, face.label)
+
+
+def _vivid(image: Image, rng: np.random.Generator) -> Image:
+    """Return an image in one strong colour, or in two that run into each other from top to bottom.
+
+    What is light and dark stays, as under a dye: pink, blue and green hair is hair.
+    """
+    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32)
+    hues, chroma = rng.uniform(0.0, 2.0 * np.pi, 2), rng.uniform(20.0, 70.0, 2)
+    top, bottom = ([c * np.cos(hue), c * np.sin(hue)] for c, hue in zip(chroma, hues, strict=True))
+    if rng.random() < 0.5:
+        bottom = top
+    first, length = rng.uniform(0.2, 0.6), rng.uniform(0.1, 0.5)
+    down = np.clip((np.linspace(0.0, 1.0, len(lab)) - first) / length, 0.0, 1.0)[:, None, None]
+    colour = (1.0 - down) * np.asarray(top) + down * np.asarray(bottom)
+    # Dark hair is bleached first, and takes less of a colour where it stays dark.
+    lab[..., 0] = np.clip(lab[..., 0] * rng.uniform(0.9, 1.6) + rng.uniform(0.0, 40.0), 0.0, 250.0)
+    share = np.minimum(1.0, lab[..., :1] / 110.0)
+    lab[..., 1:] = 128.0 + 0.2 * (lab[..., 1:] - 128.0) + share * colour
+    return np.asarray(cv2.cvtColor(np.clip(lab, 0, 255).astype(np.uint8), cv2.COLOR_LAB2RGB), np.uint8)
 
 
 def _lowest(label: Image, names: Sequence[str]) -> tuple[float, float] | None:

@@ -9,6 +9,7 @@ from engines import BACKENDS
 from realtime.effects import describe_effects
 from realtime.faces.smoothing import STRENGTH
 from realtime.faces.tta import MAX_TTA
+from realtime.likeness import READERS
 from realtime.masks import FORMATS
 from realtime.presets import describe_presets
 from realtime.sinks import ENCODERS
@@ -25,6 +26,18 @@ def add_effects(parser: argparse.ArgumentParser) -> None:
         help="an effect; may be given several times (default: overlay)",
     )
     add("--preset", metavar="NAME|FILE", help="a list of effects, below, or a TOML file of your own")
+    add(
+        "--like",
+        type=Path,
+        metavar="PHOTO",
+        help="the look of the face in a photo, as effects; they are printed",
+    )
+    add(
+        "--like-parts",
+        metavar="NAME,...",
+        help=f"take these of it alone: {','.join(READERS)} (default: all)",
+    )
+    add("--like-face", type=int, metavar="N", help="the photo's face, 1 the largest, where it shows several")
     add("--compare", action="store_true", help="before and after, side by side")
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from realtime.effects.registry import EFFECTS, parse_effect
 from realtime.frames import Image, ParsedFace
 from realtime.parser import FaceParser
-from realtime.presets import PRESETS, load_preset
+from realtime.presets import PRESETS, from_photo, load_preset
 from realtime.sources.demo import demo_portrait
 
 # What an effect is shown with where its defaults would hardly be seen at this size.
@@ -31,7 +31,7 @@ COLUMNS, TILE, CAPTION = 5, 300, 30
 
 
 PAINTED = ("lips:color=#b3123f", "hair:color=#6a2c70", "skin", "eyeshadow")
-STEPS: tuple[tuple[str, list[str]], ...] = (
+STEPS: tuple[tuple[str, Sequence[str]], ...] = (
     ("before", []),
     ("parts", ["overlay:strength=0.8,legend=no"]),
     ("painted", [*PAINTED]),
@@ -39,11 +39,16 @@ STEPS: tuple[tuple[str, list[str]], ...] = (
 """What the three pictures of `--steps` are captioned and painted with."""
 
 
-def gallery(steps: bool = False) -> Image:
+PHOTO = [*load_preset("evening").effects, "hair:color=#8a3f1e,strength=0.85,highlights=0.5"]
+"""What the portrait is painted with to stand for the photo of `--like`."""
+
+
+def gallery(shown: str = "effects") -> Image:
     """Return the contact sheet, (H, W, 3) uint8 RGB.
 
     Args:
-        steps: three pictures alone: before, its parts, painted.
+        shown: "effects" and presets; "steps": before, its parts, painted; or "like": a photo, before, painted
+            with the look of the photo.
 
     Raises:
         SourceError: if the portrait is not installed.
@@ -53,16 +58,18 @@ def gallery(steps: bool = False) -> Image:
     portrait = np.asarray(cv2.resize(demo_portrait(), size, interpolation=cv2.INTER_CUBIC), np.uint8)
     with FaceParser(max_faces=1) as parser:
         faces = parser.parse(portrait)
-    wanted = STEPS if steps else _wanted()
-    tiles = [_tile(caption, effects, portrait, faces) for caption, effects in wanted]
-    if steps:
+        wanted: Iterable[tuple[str, Sequence[str]]] = {"steps": STEPS}.get(shown) or _wanted()
+        if shown == "like":
+            wanted = _like(portrait, faces, parser)
+        tiles = [_tile(caption, effects, portrait, faces) for caption, effects in wanted]
+    if shown != "effects":
         return np.hstack(tiles)
     blank = np.zeros_like(tiles[0])
     tiles += [blank] * (math.ceil(len(tiles) / COLUMNS) * COLUMNS - len(tiles))
     return np.vstack([np.hstack(tiles[i : i + COLUMNS]) for i in range(0, len(tiles), COLUMNS)])
 
 
-def _wanted() -> Iterator[tuple[str, list[str]]]:
+def _wanted() -> Iterator[tuple[str, Sequence[str]]]:
     yield "as it is", []
     for name in EFFECTS:
         yield name, [SHOWN.get(name, name)]
@@ -71,10 +78,23 @@ def _wanted() -> Iterator[tuple[str, list[str]]]:
         yield f"preset {name}", list(load_preset(name).effects)
 
 
-def _tile(caption: str, effects: list[str], portrait: Image, faces: list[ParsedFace]) -> Image:
+def _like(
+    portrait: Image, faces: Sequence[ParsedFace], parser: FaceParser
+) -> Iterator[tuple[str, Sequence[str]]]:
+    yield "a photo", PHOTO
+    yield "before", []
+    yield "like the photo", from_photo(_painted(portrait, faces, PHOTO), parse=parser.parse).texts
+
+
+def _painted(portrait: Image, faces: Sequence[ParsedFace], effects: Sequence[str]) -> Image:
     image = portrait.copy()
     for text in effects:
         parse_effect(text).apply(image, faces)
+    return image
+
+
+def _tile(caption: str, effects: Sequence[str], portrait: Image, faces: Sequence[ParsedFace]) -> Image:
+    image = _painted(portrait, faces, effects)
     x0, y0, x1, y1 = (ZOOM * value for value in WINDOW)
     tile = cv2.resize(image[y0:y1, x0:x1], (TILE, TILE), interpolation=cv2.INTER_AREA)
     framed = cv2.copyMakeBorder(tile, CAPTION, 4, 4, 4, cv2.BORDER_CONSTANT, value=(24, 24, 24))

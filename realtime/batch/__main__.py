@@ -9,9 +9,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from engines import EngineError
 from engines.loader import available_cores
 from realtime.app.arguments import add_effects, add_engine, add_files
 from realtime.app.config import RunConfig
+from realtime.app.likeness import take_effects
 from realtime.app.run import on_signals
 from realtime.batch.cluster import RayCrew
 from realtime.batch.crew import Crew, Foreman
@@ -135,9 +137,8 @@ def _config(options: argparse.Namespace) -> RunConfig:
     if options.output_dir.is_file():
         raise UsageError(f"{options.output_dir}: is a file; give a folder")
     output = None if options.no_video else options.output_dir
-    return RunConfig(
-        effects=tuple(values.pop("effect")), output=output, progress=False, display=False, **values
-    )
+    effects = take_effects(values)
+    return RunConfig(effects=effects, output=output, progress=False, display=False, **values)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -145,7 +146,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         return Batch(options, _config(options)).run()
-    except RealtimeError as error:
+    except (RealtimeError, EngineError) as error:
         return report_error(error)
 
 

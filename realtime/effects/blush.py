@@ -14,6 +14,8 @@ from realtime.effects.patch import Patch
 from realtime.effects.tone import lab_of, tinted, to_lab, to_rgb
 from realtime.frames import Image, ParsedFace
 
+# Share of the way to a darker colour's lightness, and to its chroma.
+DARKEN, TINT = 0.12, 0.6
 # Pixels of the reduced picture over a face's crop: blush has no detail of its own.
 DETAIL = 96.0
 
@@ -42,5 +44,5 @@ class Blush:
                 lab = to_lab(patch.small)
                 # Chroma follows the light: on a dark side of the face the colour is fainter.
                 lit = np.minimum(lab.light * (1.0 / max(lab_of(self.color)[0], 1.0)), 1.0)
-                painted = to_rgb(tinted(lab, self.color, 0.12, 0.6, lit))
+                painted = to_rgb(tinted(lab, self.color, DARKEN, TINT, lit))
                 add_difference(patch, painted, np.asarray(self.strength * patch.sample(plane), np.float32))

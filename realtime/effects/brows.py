@@ -10,12 +10,13 @@ import cv2
 from realtime.effects.effect import Colour
 from realtime.effects.paint import blend
 from realtime.effects.patch import EDGE_RADIUS, FINE_DETAIL, Patch
-from realtime.effects.tone import ramp, tinted, to_lab, to_rgb
-from realtime.frames import Image, ParsedFace
+from realtime.effects.tone import Lab, ramp, tinted, to_lab, to_rgb
+from realtime.frames import Image, ParsedFace, Plane
 
 BROWS = ("r_brow", "l_brow")
 # The hairs' part of the way to the colour's lightness at full strength.
 DARKEN = 0.75
+TINT = 0.5
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,23 @@ class Brows:
                 self._paint(image, face, name)
 
     def _paint(self, image: Image, face: ParsedFace, name: str) -> None:
-        plane = face.paint_plane(name)
-        patch = Patch.around(image, face, plane, margin=EDGE_RADIUS, detail=FINE_DETAIL)
-        if patch is None:
-            return
-        alpha = patch.refined(plane)
-        lab = to_lab(patch.pixels)
-        # The skin around is what a hair is darker than.
-        skin = cv2.blur(lab.light, (2 * (patch.size[1] // 4) + 1, 2 * (patch.size[0] // 2) + 1))
-        hair = 0.25 + 0.75 * ramp(skin - lab.light, -2.0, 14.0)
-        painted = to_rgb(tinted(lab, self.color, DARKEN, 0.5))
-        blend(patch.pixels, alpha * hair, painted, self.strength)
+        found = find_brow(image, face, name)
+        if found is not None:
+            pixels, lab, hairs = found
+            blend(pixels, hairs, to_rgb(tinted(lab, self.color, DARKEN, TINT)), self.strength)
+
+
+def find_brow(image: Image, face: ParsedFace, name: str) -> tuple[Image, Lab, Plane] | None:
+    """Return the pixels around an eyebrow, a view of the image, their CIELAB and the hairs' alpha (h, w).
+
+    None where it is not seen.
+    """
+    plane = face.paint_plane(name)
+    patch = Patch.around(image, face, plane, margin=EDGE_RADIUS, detail=FINE_DETAIL)
+    if patch is None:
+        return None
+    alpha = patch.refined(plane)
+    lab = to_lab(patch.pixels)
+    # The skin around is what a hair is darker than.
+    skin = cv2.blur(lab.light, (2 * (patch.size[1] // 4) + 1, 2 * (patch.size[0] // 2) + 1))
+    return patch.pixels, lab, alpha * (0.25 + 0.75 * ramp(skin - lab.light, -2.0, 14.0))

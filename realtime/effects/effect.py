@@ -10,6 +10,10 @@ from realtime.errors import UsageError
 from realtime.frames import Image, ParsedFace
 
 Colour = tuple[int, int, int]
+Shades = tuple[Colour, ...]
+"""Colours from dark to light, at even steps of a part's pixels from its darkest tenth to its lightest."""
+
+MOST_SHADES = 9
 
 
 class Effect(Protocol):
@@ -63,6 +67,20 @@ def parse_colour(text: str) -> Colour:
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
         raise UsageError(f"bad colour {text!r}: write it as #rrggbb, for example #b3123f")
     return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
+
+
+def parse_shades(text: str) -> Shades:
+    """Read #rrggbb/#rrggbb/..., two to nine colours.
+
+    Raises:
+        UsageError: if it is anything else.
+    """
+    shades = tuple(parse_colour(part) for part in text.split("/")[: MOST_SHADES + 1])
+    if not 2 <= len(shades) <= MOST_SHADES:
+        raise UsageError(
+            f"bad shades {text!r}: 2 to {MOST_SHADES} colours from dark to light, as #rrggbb/#rrggbb"
+        )
+    return shades
 
 
 def parse_share(text: str) -> float:

@@ -42,18 +42,14 @@ class Eyes:
                 self._tint(image, face, name)
 
     def _tint(self, image: Image, face: ParsedFace, name: str) -> None:
-        eye = find_eye(face, name)
-        plane = face.paint_plane(name)
-        patch = None if eye is None else Patch.around(image, face, plane, margin=EDGE_RADIUS / 2.0)
-        if eye is None or patch is None:
-            return
-        radius = _radius(face, eye)
-        if radius < LEAST_RADIUS or min(patch.size) < 3:
-            return
-        lab, opening = to_lab(patch.pixels), patch.sample(plane)
-        iris = _iris(lab.light, opening, radius)
-        if iris is not None:
-            blend(patch.pixels, iris * opening, to_rgb(self._painted(lab, iris)), self.strength * eye.shown)
+        found = find_iris(image, face, name)
+        if found is not None:
+            blend(
+                found.pixels,
+                found.iris * found.opening,
+                to_rgb(self._painted(found.lab, found.iris)),
+                self.strength * found.shown,
+            )
 
     def _painted(self, lab: Lab, iris: Plane) -> Lab:
         light, *chroma = lab
@@ -65,6 +61,40 @@ class Eyes:
         return Lab(
             painted, *(0.15 * plane + 0.95 * aim * share for plane, aim in zip(chroma, aims, strict=True))
         )
+
+
+@dataclass(frozen=True)
+class Iris:
+    """An eye's iris in the image.
+
+    Attributes:
+        pixels: (h, w, 3) uint8 RGB around the eye, a view of the image.
+        lab: the same in CIELAB.
+        opening: (h, w) float32, 0 to 1: the eye between its lids.
+        iris: likewise, the ring of colour.
+        shown: how far the eye is open, see `Eye.shown`.
+    """
+
+    pixels: Image
+    lab: Lab
+    opening: Plane
+    iris: Plane
+    shown: float
+
+
+def find_iris(image: Image, face: ParsedFace, name: str) -> Iris | None:
+    """Return the iris of the eye `name`, "l_eye" or "r_eye"; None where it is not seen or too small."""
+    eye = find_eye(face, name)
+    plane = face.paint_plane(name)
+    patch = None if eye is None else Patch.around(image, face, plane, margin=EDGE_RADIUS / 2.0)
+    if eye is None or patch is None:
+        return None
+    radius = _radius(face, eye)
+    if radius < LEAST_RADIUS or min(patch.size) < 3:
+        return None
+    lab, opening = to_lab(patch.pixels), patch.sample(plane)
+    iris = _iris(lab.light, opening, radius)
+    return None if iris is None else Iris(patch.pixels, lab, opening, iris, eye.shown)
 
 
 def _radius(face: ParsedFace, eye: Eye) -> float:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from realtime.effects.effect import Colour
+from realtime.effects.effect import Colour, Shades
 from realtime.effects.geometry import without_specks
+from realtime.effects.light import brightness
 from realtime.effects.paint import blend, inside_bars
 from realtime.effects.patch import EDGE_RADIUS, Patch
 from realtime.effects.tone import grey_lightness, lab_of, ramp, rgb_table, statistics
@@ -24,10 +25,12 @@ REACH = 0.9
 CONTRAST = (0.4, 1.9)
 # How many times the contrast of the darker strands may be that of the lighter ones, and the reverse.
 UNLIKE = 1.5
-# L* of the lightest tenth of a well lit face crop: colours are dimmed as the scene is.
-WELL_LIT = 70.0
-LEAST_LIGHT = 0.3
-
+# Least and greatest share of the hair's pixels that shades stand for.
+SHARES = (0.1, 0.9)
+# L* below and above which shades bend towards black and white.
+BENDS = (6.0, 90.0)
+# Chroma falls with the light by this power.
+FADING = 0.8
 # a* gained for each L* that a strand of a warm colour is darker than the colour itself.
 WARM_SHADOWS = 0.15
 
@@ -41,12 +44,15 @@ class Hair:
         strength: 0 to 1.
         tips: RGB of the ends, to which the colour runs from the roots; None for one colour.
         highlights: lightens the strands that are light already, 0 to 1.
+        shades: RGB of the strands from dark to light: the hair takes on their spread of lightness and of
+            chroma about `color`, as far as its own strands allow; None: as its own strands vary.
     """
 
     color: Colour = (106, 44, 112)
     strength: float = 0.7
     tips: Colour | None = None
     highlights: float = 0.0
+    shades: Shades | None = None
 
     def apply(self, image: Image, faces: Sequence[ParsedFace]) -> None:
         """See `Effect.apply`."""
@@ -54,26 +60,36 @@ class Hair:
             return
         picture = inside_bars(image)
         for face in faces:
-            plane = without_specks(face.paint_plane("hair"))
-            patch = Patch.around(image, face, plane, margin=EDGE_RADIUS, detail=DETAIL)
-            if patch is not None:
-                self._dye(image, patch, plane, picture)
+            found = find_hair(image, face)
+            if found is not None:
+                self._dye(image, *found, picture)
 
     def _dye(self, image: Image, patch: Patch, plane: Plane, picture: tuple[slice, slice]) -> None:
         small_alpha = patch.sample(plane)
         if float(small_alpha.sum()) < LEAST_AREA:
             return
-        lightness = grey_lightness()[cv2.cvtColor(patch.small, cv2.COLOR_RGB2GRAY)]
-        mean, deviation = statistics(lightness, small_alpha)
-        dim = min(1.0, max(LEAST_LIGHT, _light(patch.face, image) / WELL_LIT))
+        grey = cv2.cvtColor(patch.small, cv2.COLOR_RGB2GRAY)
+        mean, deviation = statistics(grey_lightness()[grey], small_alpha)
+        dim = brightness(patch.face, image)
         alpha = patch.refined(plane)
         if self._lightens(mean):
             alpha *= self._no_halo(patch, small_alpha, mean, deviation)
         _clear_bars(alpha, patch, picture)
-        painted = cv2.applyColorMap(patch.grey, self._table(self.color, mean, deviation, dim))
+        own = (
+            None
+            if self.shades is None
+            else quantiles(np.asarray(grey, np.uint8), small_alpha, len(self.shades))
+        )
+
+        def table(colour: Colour) -> Image:
+            if own is None or self.shades is None:
+                return self._table(colour, mean, deviation, dim)
+            return self._shaded(colour, self.shades, own, dim)
+
+        painted = cv2.applyColorMap(patch.grey, table(self.color))
         if self.tips is not None:
-            ends = cv2.applyColorMap(patch.grey, self._table(self.tips, mean, deviation, dim))
-            share = patch.enlarge(_towards_tips(patch, plane))
+            ends = cv2.applyColorMap(patch.grey, table(self.tips))
+            share = patch.enlarge(towards_tips(patch, plane))
             painted = cv2.blendLinear(ends, painted, share, 1.0 - share)
         blend(patch.pixels, alpha, np.asarray(painted, np.uint8), self.strength)
 
@@ -107,7 +123,7 @@ class Hair:
         lighter = (100.0 - reached) * (1.0 - (1.0 - above / (100.0 - mean)).clip(0.0) ** bend)
         dyed = darker + np.minimum(lighter, up * above)
         streak = ramp(light, mean, mean + 1.5 * deviation + 2.0)
-        dyed = dyed + 0.5 * self.highlights * streak * (92.0 * dim - dyed).clip(0.0)
+        dyed = self._lightened(dyed, streak, dim)
         # Darker strands of one dye have less chroma; what shines has the lamp's colour more than the dye's.
         share = np.minimum(1.15, (dyed / max(goal, 8.0)) ** 0.8)
         shine = ramp(light, mean + 2.5 * deviation + 2.0, mean + 5.0 * deviation + 6.0)
@@ -117,13 +133,65 @@ class Hair:
         a = a + WARM_SHADOWS * np.clip(b / max(abs(chroma[1]), 1.0), 0.0, 1.0) * (goal - dyed).clip(0.0)
         return rgb_table(np.stack([dyed, a, b], axis=1).astype(np.float32))
 
+    def _lightened(self, dyed: Plane, streak: Plane, dim: float) -> Plane:
+        return np.asarray(dyed + 0.5 * self.highlights * streak * (92.0 * dim - dyed).clip(0.0), np.float32)
 
-def _light(face: ParsedFace, image: Image) -> float:
-    """Return how light the face's surroundings are: L* of their lightest tenth."""
-    rows, columns = face.alignment.region(face.image_size)
-    step = max(1, round(face.alignment.side / 32.0))
-    few = np.ascontiguousarray(image[rows, columns][::step, ::step])
-    return float(np.percentile(grey_lightness()[cv2.cvtColor(few, cv2.COLOR_RGB2GRAY)], 90))
+    def _shaded(self, colour: Colour, shades: Shades, own: Plane, dim: float) -> Image:
+        """Return the dyed colour of each grey level, (256, 1, 3) uint8 RGB: quantile by quantile.
+
+        Args:
+            colour: RGB of the middle.
+            shades: what is met.
+            own: (n,) L* of the hair's own quantiles.
+            dim: see `brightness`.
+        """
+        wanted = np.array([lab_of(shade) for shade in shades])
+        wanted += np.array(lab_of(colour)) - wanted.mean(axis=0)
+        goals = np.clip(wanted[:, 0] * dim, 3.0, 95.0)
+        spread, given = goals[-1] - goals[0], own[-1] - own[0] + 1.0
+        # As for one colour: contrast may grow and shrink so much, and not much more on one side.
+        slope = float(np.clip(spread / given, *CONTRAST))
+        steps = np.clip(np.diff(goals), slope / UNLIKE * np.diff(own), slope * UNLIKE * np.diff(own))
+        line = np.concatenate([[0.0], np.cumsum(steps)])
+        line += goals.mean() - line.mean()
+        light = grey_lightness()
+        dyed = np.interp(light, own, line) + slope * (light - np.clip(light, own[0], own[-1]))
+        # Nothing is clipped, so that no strand is lost: near black and white it bends.
+        low, high = BENDS
+        dyed = np.where(dyed < low, low * np.exp(np.minimum(dyed - low, 0.0) / low), dyed)
+        over = np.maximum(dyed - high, 0.0) / (100.0 - high)
+        dyed = np.where(over > 0.0, 100.0 - (100.0 - high) * np.exp(-over), dyed).astype(np.float32)
+        # Bends between the quantiles are no edges.
+        dyed = cv2.GaussianBlur(dyed[:, None], (1, 0), 0.0, sigmaY=3.0, borderType=cv2.BORDER_REPLICATE)[:, 0]
+        streak = ramp(light, float(own[len(own) // 2]), float(own[-1]) + 2.0)
+        dyed = self._lightened(dyed, streak, dim)
+        where = np.maximum.accumulate(goals + 1e-3 * np.arange(len(goals)))
+        share = np.minimum(1.0, (dyed / max(float(where[0]), 3.0)) ** FADING) * dim**FADING
+        share = share * (1.0 - 0.5 * ramp(dyed, float(where[-1]) + 4.0, float(where[-1]) + 24.0))
+        share = share * (1.0 - 0.3 * self.highlights * streak)
+        a, b = (np.interp(dyed, where, plane) * share for plane in wanted[:, 1:].T)
+        return rgb_table(np.stack([dyed, a, b], axis=1).astype(np.float32))
+
+
+def find_hair(image: Image, face: ParsedFace) -> tuple[Patch, Plane] | None:
+    """Return the patch of a face's hair and its plane (P, P) in crop coordinates; None without any."""
+    plane = without_specks(face.paint_plane("hair"))
+    patch = Patch.around(image, face, plane, margin=EDGE_RADIUS, detail=DETAIL)
+    return None if patch is None else (patch, plane)
+
+
+def quantiles(grey: Image, alpha: Plane, count: int) -> Plane:
+    """Return (count,) float32: L* at even shares of a part's pixels, from `SHARES`' first to its last.
+
+    Args:
+        grey: (h, w) uint8.
+        alpha: (h, w) float32, whose sum is above 0.
+        count: how many.
+    """
+    weights = np.bincount(grey.ravel(), weights=alpha.ravel(), minlength=256)
+    sums = np.cumsum(weights) - 0.5 * weights
+    levels = np.interp(np.linspace(*SHARES, count) * float(weights.sum()), sums, np.arange(256))
+    return np.asarray(np.interp(levels, np.arange(256), grey_lightness()), np.float32)
 
 
 def _clear_bars(alpha: Plane, patch: Patch, picture: tuple[slice, slice]) -> None:
@@ -134,7 +202,7 @@ def _clear_bars(alpha: Plane, patch: Patch, picture: tuple[slice, slice]) -> Non
     alpha[:, max(0, columns.stop - patch.columns.start) :] = 0.0
 
 
-def _towards_tips(patch: Patch, plane: Plane) -> Plane:
+def towards_tips(patch: Patch, plane: Plane) -> Plane:
     """Return (sh, sw) float32: 0 at the roots, 1 at the ends, down the face."""
     weight = plane.sum(axis=1)
     whole = np.cumsum(weight) / weight.sum()

@@ -10,7 +10,7 @@ from realtime.effects.background import Background
 from realtime.effects.blush import Blush
 from realtime.effects.brows import Brows
 from realtime.effects.cutout import Cutout
-from realtime.effects.effect import Effect, parse_colour, parse_share, parse_switch
+from realtime.effects.effect import Effect, parse_colour, parse_shades, parse_share, parse_switch
 from realtime.effects.eyeliner import Eyeliner
 from realtime.effects.eyes import Eyes
 from realtime.effects.eyeshadow import Eyeshadow
@@ -45,7 +45,9 @@ _WHOLE_HEAD = (Hair, Background, Cutout, Overlay)
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "Colour": parse_colour,
     "Colour | None": lambda text: None if text == "none" else parse_colour(text),
+    "Shades | None": lambda text: None if text == "none" else parse_shades(text),
     "float": parse_share,
+    "float | None": lambda text: None if text == "none" else parse_share(text),
     "bool": parse_switch,
     "str": str,
 }
@@ -110,6 +112,8 @@ def _show(value: object) -> str:
         return "none"
     if isinstance(value, str):
         return value
+    if isinstance(value, tuple) and isinstance(value[0], tuple):
+        return "/".join(map(_show, value))
     if isinstance(value, tuple):
         return "#" + "".join(f"{part:02x}" for part in value)
     return f"{value:g}"

@@ -37,16 +37,10 @@ class Skin:
     def apply(self, image: Image, faces: Sequence[ParsedFace]) -> None:
         """See `Effect.apply`."""
         for face in faces if self.strength > 0.0 else ():
-            plane = face.paint_plane(SKIN)
-            patch = Patch.around(image, face, plane, detail=DETAIL)
-            if patch is None:
-                continue
-            alpha = patch.sample(plane)
-            if float(alpha.sum()) > LEAST_AREA:
-                # Half a pixel inside: no smoothing over the rim of lips and eyes.
-                weight = cv2.blur(cv2.erode(alpha, np.ones((3, 3), np.uint8)), (3, 3))
-                radius = max(1, round(RADIUS * face.alignment.face_side / patch.step))
-                painted = self._even(_smooth(patch.small, radius), np.asarray(weight, np.float32))
+            found = find_skin(image, face)
+            if found is not None:
+                patch, weight, smooth = found
+                painted = self._even(smooth, weight)
                 add_difference(patch, painted, np.asarray(self.strength * weight, np.float32))
 
     def _even(self, smooth: Image, weight: Plane) -> Image:
@@ -55,6 +49,21 @@ class Skin:
             mean, _ = statistics(plane, weight + np.float32(1e-6))
             plane += np.float32(0.45 * self.even) * (np.float32(mean) - plane)
         return to_rgb(Lab(light, *chroma))
+
+
+def find_skin(image: Image, face: ParsedFace) -> tuple[Patch, Plane, Image] | None:
+    """Return the patch of a face's skin, its weight (sh, sw) and the smoothed picture; None without any."""
+    plane = face.paint_plane(SKIN)
+    patch = Patch.around(image, face, plane, detail=DETAIL)
+    if patch is None:
+        return None
+    alpha = patch.sample(plane)
+    if float(alpha.sum()) <= LEAST_AREA:
+        return None
+    # Half a pixel inside: no smoothing over the rim of lips and eyes.
+    weight = cv2.blur(cv2.erode(alpha, np.ones((3, 3), np.uint8)), (3, 3))
+    radius = max(1, round(RADIUS * face.alignment.face_side / patch.step))
+    return patch, np.asarray(weight, np.float32), _smooth(patch.small, radius)
 
 
 def _smooth(image: Image, radius: int) -> Image:

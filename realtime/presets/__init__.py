@@ -1,4 +1,4 @@
-"""Presets: named lists of effects in TOML files, shipped or the user's own."""
+"""Lists of effects: presets in TOML files, shipped or the user's own, and the look of a photograph."""
 
 from __future__ import annotations
 
@@ -10,7 +10,18 @@ from typing import Any
 
 from realtime.effects import Effect, format_effect, parse_effect
 from realtime.errors import UsageError
+from realtime.presets.photo import from_photo, from_photo_file
 from realtime.sinks.sink import write_text
+
+__all__ = [
+    "PRESETS",
+    "Preset",
+    "describe_presets",
+    "from_photo",
+    "from_photo_file",
+    "load_preset",
+    "save_preset",
+]
 
 _FOLDER = Path(__file__).parent
 PRESETS: tuple[str, ...] = tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))

@@ -13,7 +13,9 @@ from realtime.presets import PRESETS, load_preset
 _KINDS = {
     "Colour": "colour",
     "Colour | None": "colour or none",
+    "Shades | None": "shades or none",
     "float": "share",
+    "float | None": "share or none",
     "bool": "switch",
     # Of the texts an effect takes the page offers all but files.
     "str": "fill",

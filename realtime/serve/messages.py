@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -13,6 +14,8 @@ from realtime.errors import UsageError
 # Far more than any page of ours needs.
 MOST_EFFECTS, LONGEST_EFFECT = 20, 200
 LONGEST_LOOK, LONGEST_OFFER = 8_000, 32_000
+# The page makes photos smaller.
+MOST_PIXELS = 1280 * 1280
 # Each candidate is an address that gets packets.
 MOST_CANDIDATES = 40
 
@@ -52,6 +55,20 @@ def read_wish(text: object) -> Wish:
     if isinstance(split, bool) or not isinstance(split, int | float) or not 0 <= split <= 1:
         raise UsageError("split is a number from 0 to 1")
     return Wish(tuple(parse_effect(item, files=False) for item in texts), mirror, float(split))
+
+
+def read_size(width: str, height: str) -> tuple[int, int]:
+    """Read the size of a photo that is sent as pixels.
+
+    Raises:
+        UsageError: if it is none, or too large.
+    """
+    if not all(re.fullmatch(r"[1-9][0-9]{0,3}", text) for text in (width, height)):
+        raise UsageError("a photo has a width and a height")
+    size = int(width), int(height)
+    if size[0] * size[1] > MOST_PIXELS:
+        raise UsageError(f"a photo has at most {MOST_PIXELS} pixels")
+    return size
 
 
 def read_offer(text: str) -> str:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from engines import Engine
 from realtime.effects import Effect
 from realtime.faces.detector import FaceDetector
+from realtime.frames import Image
+from realtime.likeness import Look
+from realtime.parser import parse_still
+from realtime.presets import from_photo
 
 
 class Room:
@@ -55,6 +60,22 @@ class Room:
     def give_back(self, detector: FaceDetector) -> None:
         """Take a detector for the next visitor."""
         self._free.append(detector)
+
+    def read_look(self, image: Image) -> Look:
+        """Read the look of the largest face in a photo; takes some tenths of a second.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+
+        Raises:
+            PhotoError: if there is none to read, see `realtime.presets.from_photo`.
+            ModelError: if the detector's model can't be had.
+        """
+        detector = self.borrow()
+        try:
+            return from_photo(image, face=1, parse=partial(parse_still, detector, self.engine))
+        finally:
+            self.give_back(detector)
 
     def close(self) -> None:
         """Free the detectors and end the threads."""

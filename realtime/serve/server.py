@@ -9,13 +9,14 @@ import signal
 import ssl
 from pathlib import Path
 
+import numpy as np
 from aiohttp import web
 from aiortc.codecs import vpx
 
 from realtime.errors import RealtimeError, UsageError
 from realtime.serve.catalogue import catalogue
 from realtime.serve.guard import check_token, guard
-from realtime.serve.messages import LONGEST_OFFER, read_offer
+from realtime.serve.messages import LONGEST_OFFER, read_offer, read_size
 from realtime.serve.options import ServeOptions
 from realtime.serve.peer import Visitor
 from realtime.serve.room import Room
@@ -43,6 +44,8 @@ class Server:
         self._options, self._room = options, room
         self._visitors: dict[Visitor, asyncio.Task[None] | None] = {}
         self._runner: web.AppRunner | None = None
+        # One photo at a time: those who are painted go before.
+        self._reading = asyncio.Lock()
         vpx.DEFAULT_BITRATE = FIRST_BITRATE
 
     @property
@@ -62,6 +65,7 @@ class Server:
             app.router.add_get(path, self._page)
         app.router.add_get("/catalogue", self._catalogue)
         app.router.add_post("/offer", self._offer)
+        app.router.add_post("/like", self._like)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         options = self._options
@@ -91,6 +95,27 @@ class Server:
     async def _catalogue(self, request: web.Request) -> web.Response:
         check_token(request, self._options)
         return web.json_response(catalogue(self._room.effects))
+
+    async def _like(self, request: web.Request) -> web.Response:
+        """Answer a photo, sent as RGBA pixels, with its look; it is in memory alone, and only until then.
+
+        Nothing of it is decoded here: the page did that.
+        """
+        check_token(request, self._options)
+        query = request.query
+        try:
+            width, height = read_size(query.get("width", ""), query.get("height", ""))
+            pixels = await _read_exactly(request, 4 * width * height)
+        except UsageError as error:
+            raise web.HTTPBadRequest(text=str(error)) from None
+        image = np.ascontiguousarray(np.frombuffer(pixels, np.uint8).reshape(height, width, 4)[..., :3])
+        async with self._reading:
+            loop = asyncio.get_running_loop()
+            try:
+                look = await loop.run_in_executor(self._room.threads, self._room.read_look, image)
+            except RealtimeError as error:
+                raise web.HTTPUnprocessableEntity(text=str(error)) from None
+        return web.json_response({"effects": look.texts, "left_out": look.left_out})
 
     async def _offer(self, request: web.Request) -> web.Response:
         check_token(request, self._options)
@@ -125,6 +150,23 @@ class Server:
         del self._visitors[visitor]
         # A connection's objects refer to each other, and hold frames: left alone they are found late.
         asyncio.get_running_loop().call_later(TIDY_SECONDS, gc.collect)
+
+
+async def _read_exactly(request: web.Request, length: int) -> bytes:
+    """Return a body of so many bytes.
+
+    Raises:
+        UsageError: if it is of another length.
+    """
+    body = bytearray()
+    while len(body) <= length:
+        chunk = await request.content.read(length + 1 - len(body))
+        if not chunk:
+            break
+        body += chunk
+    if len(body) != length:
+        raise UsageError(f"a photo of that size is {length} bytes of RGBA")
+    return bytes(body)
 
 
 def _tls(options: ServeOptions) -> ssl.SSLContext | None:

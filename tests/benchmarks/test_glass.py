@@ -5,10 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks.report import read_json
 from tests.conftest import skip_or_fail
 
 
+# Alone: it watches what a screen shows, and when.
+@pytest.mark.alone
 def test_what_is_shown_is_read_back_and_was_captured_before(tmp_path: Path) -> None:
     if shutil.which("Xvfb") is None:
         skip_or_fail("needs Xvfb")
@@ -25,4 +29,5 @@ def test_what_is_shown_is_read_back_and_was_captured_before(tmp_path: Path) -> N
     assert whole.measured is not None
     assert len(plain.measured.seconds) >= 5
     assert min(plain.measured.seconds) > 0.0
-    assert plain.measured.median < whole.measured.median < 5.0
+    # By the quickest: a second has frames that the window system held back.
+    assert min(plain.measured.seconds) < min(whole.measured.seconds) < 5.0

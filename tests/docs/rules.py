@@ -73,7 +73,9 @@ def _run_webcam(flags: Sequence[str], folder: Path) -> str:
         _check_config(args)
         return "read"
     flags = [re.sub(r"udp://[^:]+", "udp://127.0.0.1", word) for word in flags]
-    _provide(args.source, folder)
+    for given in (args.source, args.like):
+        if given is not None:
+            _provide(str(given), folder)
     for name in ("preset", "weights"):
         path = getattr(args, name)
         assert path is None or "/" not in str(path), "no file of that name is made here"

@@ -107,9 +107,55 @@ def test_a_preset_is_painted_and_the_effects_are_saved(
     assert f"wrote {saved}" in capsys.readouterr().out
     effects = load_preset(str(saved)).effects
     assert effects[: len(load_preset("meeting").effects)][0] == "background:fill=blur,strength=0.7"
-    assert effects[-1] == "lips:color=#b3123f,strength=0.7,gloss=1"
+    assert effects[-1].startswith("lips:color=#b3123f,strength=0.7,gloss=1,")
     again = ["--source", str(make_video(frames=2)), "--no-display", "--preset", str(saved)]
     assert main(again) == 0
+
+
+def test_the_look_of_a_photo_is_printed_painted_and_saved(
+    tmp_path: Path, portrait: Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, plain, out, saved = (tmp_path / name for name in ("hers.png", "mine.png", "out.png", "hers.toml"))
+    cv2.imwrite(str(plain), portrait[..., ::-1])
+    made_up = ["--effect", "lips:color=#8c0f2c,strength=1", "--effect", "hair:color=#8a3f1e,strength=1"]
+    assert main(["--source", str(plain), *made_up, "--output", str(photo)]) == 0
+    capsys.readouterr()
+    args = ["--source", str(plain), "--output", str(out), "--like", str(photo), "--save-preset", str(saved)]
+    assert main([*args, "--like-parts", "hair,lips", "--like-face", "1", "--effect", "blush"]) == 0
+    first = capsys.readouterr().err.splitlines()[0]
+    effects = load_preset(str(saved)).effects
+    assert first == f"like {photo}: --effect {effects[0]} --effect {effects[1]}"
+    assert [text.partition(":")[0] for text in effects] == ["lips", "hair", "blush"]
+    pictures = [np.asarray(cv2.imread(str(path)), np.int16) for path in (photo, plain, out)]
+    hair = np.s_[40:60, 200:250]
+    before, after = (np.abs(each[hair] - pictures[0][hair]).mean() for each in pictures[1:])
+    assert after < 0.5 * before
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        (["--like-parts", "lips"], 2, "--like-parts without --like"),
+        (["--like-face", "1"], 2, "--like-face without --like"),
+        (["--like", "mine.png", "--like-parts", "nose"], 2, "unknown part 'nose': one or more of skin,blush"),
+        (["--like", "mine.png", "--like-face", "2"], 2, "mine.png: there is no face 2: found 1"),
+        (["--like", "none.png"], 1, "none.png: no such file"),
+    ],
+)
+def test_a_photo_that_gives_no_look_is_told(
+    flags: list[str],
+    code: int,
+    message: str,
+    tmp_path: Path,
+    portrait: Image,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite("mine.png", portrait[..., ::-1])
+    assert main(["--source", "mine.png", "--output", "out.png", *flags]) == code
+    assert capsys.readouterr().err.startswith(f"error: {message}")
+    assert not Path("out.png").exists()
 
 
 def test_a_segmenter_that_cannot_be_had_is_told_before_the_first_frame(

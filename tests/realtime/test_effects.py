@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from realtime.effects import EFFECTS, describe_effects, format_effect, parse_effect
+from realtime.effects.eyeshadow import Eyeshadow
 from realtime.effects.hair import Hair
 from realtime.effects.lips import Lips
 from realtime.effects.overlay import Overlay
@@ -162,10 +163,17 @@ def test_options_are_read() -> None:
     assert parse_effect("overlay:legend=no") == Overlay(legend=False)
     assert parse_effect("hair:tips=none") == Hair()
     assert parse_effect("hair:tips=#010203") == Hair(tips=(1, 2, 3))
+    assert parse_effect("hair:shades=#010203/#040506") == Hair(shades=((1, 2, 3), (4, 5, 6)))
+    assert parse_effect("lips:contrast=0.5,cover=1") == Lips(cover=1.0, contrast=0.5)
+    assert parse_effect("eyeshadow:upper=#010203") == Eyeshadow(upper=(1, 2, 3))
 
 
 @pytest.mark.parametrize(
-    "text", [*EFFECTS, "hair:tips=#0a0b0c,highlights=0.25", "overlay:legend=no", "background:fill=#00ff00"]
+    "text",
+    [
+        *(*EFFECTS, "hair:tips=#0a0b0c,highlights=0.25", "overlay:legend=no", "background:fill=#00ff00"),
+        *("hair:shades=#010203/#a0b0c0/#ffffff", "lips:cover=0.5,contrast=0.25", "eyeshadow:upper=#00ff00"),
+    ],
 )
 def test_an_effect_is_written_as_it_is_read(text: str) -> None:
     effect = parse_effect(text)
@@ -183,6 +191,10 @@ def test_an_effect_is_written_as_it_is_read(text: str) -> None:
         ("lips:color=#12345", "bad colour"),
         ("hair:strength=2", "bad number '2'"),
         ("hair:strength=nan", "bad number"),
+        ("hair:shades=#010203", "bad shades '#010203': 2 to 9 colours"),
+        ("hair:shades=#010203/blue", "bad colour 'blue'"),
+        ("hair:shades=" + "/".join(["#010203"] * 10), "bad shades"),
+        ("lips:contrast=2", "bad number '2'"),
         ("overlay:legend=maybe", "yes or no"),
     ],
 )

@@ -39,6 +39,13 @@ def test_three_pictures_show_the_steps(tmp_path: Path) -> None:
     assert 1 < np.abs(painted - before).mean() < np.abs(parts - before).mean()
 
 
+def test_three_pictures_show_a_look_that_was_read(tmp_path: Path) -> None:
+    path = tmp_path / "like.png"
+    assert main(["gallery", "--like", "--out", str(path)]) == 0
+    photo, before, like = np.split(np.asarray(cv2.imread(str(path)), np.int16)[30:], 3, axis=1)
+    assert np.abs(like - photo).mean() < 0.5 * np.abs(before - photo).mean()
+
+
 @pytest.mark.parametrize(
     ("path", "code", "message"), [("sheet.txt", 2, "an image"), ("none/a.png", 1, "no such folder")]
 )

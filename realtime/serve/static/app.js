@@ -2,6 +2,7 @@
 
 import { ask, Connection } from "./connection.js";
 import { Controls } from "./controls.js";
+import { look } from "./photo.js";
 import { record, snapshot } from "./recording.js";
 
 const byId = (id) => document.getElementById(id);
@@ -145,6 +146,21 @@ byId("record").addEventListener("click", () => {
   recorder = record(video.srcObject);
   byId("record").ariaPressed = "true";
   byId("record").textContent = "Stop recording";
+});
+byId("photo").addEventListener("change", async ({ currentTarget: input }) => {
+  const [file] = input.files;
+  if (!file || !controls) return;
+  const said = byId("photo-said");
+  said.textContent = "Reading …";
+  try {
+    const { effects, left_out: leftOut } = await look(file, token);
+    controls.wear(effects, "as in the photo");
+    said.textContent = leftOut.join("; ") || (effects.length ? "Read." : "Nothing is painted there.");
+  } catch (error) {
+    said.textContent = error.message;
+  }
+  // So that the same photo can be chosen again.
+  input.value = "";
 });
 byId("token-form").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -31,6 +31,41 @@ const KINDS = {
       write: (text) => (input.checked = text === "yes"),
     };
   },
+  "share or none"(name) {
+    const on = make("input", { type: "checkbox", ariaLabel: `${name}: on` });
+    const input = make("input", { type: "range", min: 0, max: 1, step: 0.05, ariaLabel: name });
+    const show = () => (input.hidden = !on.checked);
+    on.addEventListener("change", show);
+    return {
+      parts: [make("div", { className: "pair" }, on, input), ""],
+      read: () => (on.checked ? input.value : "none"),
+      write(text) {
+        on.checked = text !== "none";
+        if (on.checked) input.value = text;
+        show();
+      },
+    };
+  },
+  // Shades come from a preset or a photo: here they are shown, and may be left out.
+  "shades or none"(name) {
+    const on = make("input", { type: "checkbox", ariaLabel: name });
+    const shown = make("div", { className: "shades" });
+    let shades = "none";
+    return {
+      parts: [make("div", { className: "pair" }, on, shown), ""],
+      read: () => (on.checked ? shades : "none"),
+      write(text) {
+        shades = text;
+        on.checked = text !== "none";
+        on.disabled = !on.checked;
+        shown.replaceChildren(...(on.checked ? text.split("/") : []).map((colour) => {
+          const patch = make("span");
+          patch.style.backgroundColor = colour;
+          return patch;
+        }));
+      },
+    };
+  },
   "colour or none": (name) => colourOr(name, "none"),
   fill: (name) => colourOr(name, "blur"),
 };
@@ -117,6 +152,14 @@ export class Controls {
     }
     this.about.textContent = offered[0].about;
     document.getElementById("presets").append(choices, this.about);
+  }
+
+  // A look that is no preset, with a line about it.
+  wear(texts, about) {
+    this.write(texts);
+    this.choose(null);
+    this.about.textContent = about;
+    this.changed();
   }
 
   choose(name) {

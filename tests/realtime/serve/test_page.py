@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pytest
 
 from benchmarks.browser import browser, camera_image, find_chromium, served, visit, write_camera
+from realtime.effects import parse_effect
 from realtime.errors import UsageError
 from realtime.parser import FaceParser
 from realtime.sources.demo import demo_portrait
@@ -128,6 +129,32 @@ def test_a_face_goes_in_and_painted_lips_come_out(page_of: tuple[Browser, str], 
     assert next(tmp_path.glob("recording-*")).stat().st_size > 10_000
     assert all(url.startswith((address, "blob:")) for url in asked)
     assert not complaints
+
+
+@pytest.mark.timeout(150)
+def test_a_photo_gives_its_look_and_what_is_none_is_told(
+    page_of: tuple[Browser, str], tmp_path: Path, portrait: Image
+) -> None:
+    running, address = page_of
+    page = visit(running, address)
+    until(lambda: blueness(page, mirrored=True) > 20)
+    photo = portrait.copy()
+    with FaceParser() as parser:
+        faces = parser.parse(photo)
+    parse_effect("lips:color=#8c0f2c,strength=1").apply(photo, faces)
+    cv2.imwrite(str(tmp_path / "red.png"), photo[..., ::-1])
+    page.set_input_files("#photo", tmp_path / "red.png")
+    until(lambda: page.inner_text("#photo-said") == "Read.")
+    assert page.inner_text("#about") == "as in the photo"
+    assert page.locator("[data-effect=lips] input[type=checkbox]").first.is_checked()
+    assert page.locator("[data-effect=hair] .shades span").count() == 5
+    until(lambda: blueness(page, mirrored=True) < -20)
+    (tmp_path / "text.png").write_text("no picture")
+    page.set_input_files("#photo", tmp_path / "text.png")
+    until(lambda: page.inner_text("#photo-said") == "text.png can't be read as an image.")
+    cv2.imwrite(str(tmp_path / "wall.png"), np.full((200, 200, 3), 120, np.uint8))
+    page.set_input_files("#photo", tmp_path / "wall.png")
+    until(lambda: page.inner_text("#photo-said") == "no face is found in it")
 
 
 @pytest.mark.timeout(150)

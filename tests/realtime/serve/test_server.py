@@ -290,6 +290,27 @@ def test_nothing_but_the_page_is_had_without_the_token() -> None:
     asyncio.run(run())
 
 
+def test_a_photo_is_read_in_memory_and_a_bad_one_is_told() -> None:
+    async def run() -> None:
+        async with serving(token=TOKEN) as (_, address, http):
+            right = {"Authorization": f"Bearer {TOKEN}"}
+            wall = bytes(4 * 40 * 30)
+            for query, body, headers, status, told in (
+                ("width=40&height=30", wall, {}, 401, "a token is needed"),
+                ("width=40", wall, right, 400, "a width and a height"),
+                ("width=-4&height=30", wall, right, 400, "a width and a height"),
+                ("width=9000&height=9000", wall, right, 400, "at most"),
+                ("width=40&height=30", wall[1:], right, 400, "4800 bytes of RGBA"),
+                ("width=40&height=30", wall + b"0", right, 400, "4800 bytes of RGBA"),
+                ("width=40&height=30", wall, right, 422, "no face is found in it"),
+            ):
+                async with http.post(f"{address}like?{query}", data=body, headers=headers) as answer:
+                    assert answer.status == status
+                    assert told in (await answer.json())["error"]
+
+    asyncio.run(run())
+
+
 def _certificate(folder: Path) -> tuple[Path, Path]:
     """Write a certificate for 127.0.0.1, signed by itself, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())

@@ -1,0 +1,237 @@
+"""How well the look of a photo is read: painted by each preset and read back, and carried to other people."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.report import Figure, Result, Row
+from engines.loader import available_cores
+from realtime.effects import Effect, format_effect, parse_effect
+from realtime.errors import RealtimeError, UsageError
+from realtime.frames import Image, ParsedFace
+from realtime.likeness import READERS, Look, PhotoError, read_look
+from realtime.parser import FaceParser
+from realtime.presets import PRESETS, load_preset
+from realtime.sinks.image import save_image
+from realtime.sinks.sink import check_writable
+
+HELP = "how well --like reads the look of a photo, and carries it to other people"
+ROUNDS = None
+# An effect that is read weaker than this counts as left out.
+LEFT_OUT = 0.15
+LIPS, HAIR = ("u_lip", "l_lip"), ("hair",)
+# Of a photo that is painted the effects that say how it looks, and not what is behind it.
+_NOT_WORN = ("background", "cutout", "pixelate", "overlay")
+_LEAST_PIXELS = 30
+_PAIRS, _TILE = 16, 256
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo with one face.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        face: parsed in it.
+        look: read in it, unpainted.
+    """
+
+    image: Image
+    face: ParsedFace
+    look: Look
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's own flags."""
+    parser.add_argument("--data", type=Path, help="folder of faces with val.txt, see docs/training.md")
+    parser.add_argument("--most", type=int, default=60, help="photos, the first of val.txt (default 60)")
+    parser.add_argument("--sheet", type=Path, metavar="FILE", help="write photo, face and result of 16 pairs")
+
+
+def run(args: argparse.Namespace) -> Result:
+    """Run it; see the docstring of the module.
+
+    Raises:
+        UsageError: if no data were given.
+        RealtimeError: if they can't be read.
+    """
+    if args.data is None:
+        raise UsageError("likeness needs photos of faces: --data DIR (images/ and val.txt)")
+    if args.sheet is not None:
+        check_writable(args.sheet)
+    with FaceParser(max_faces=1, threads=args.threads or available_cores()) as parser:
+        notes: list[str] = []
+        seconds: list[float] = []
+        photos = list(_photos(args.data, args.most, parser, notes, seconds))
+        if len(photos) < 2:
+            raise RealtimeError(f"{args.data}: fewer than two photos whose look can be read")
+        rows = [_unpainted(photos, seconds)]
+        rows += [_round_trip(name, photos, parser) for name in PRESETS]
+        rows += _across(photos, parser)
+    if args.sheet is not None:
+        save_image(args.sheet, _sheet(photos))
+        notes.append(f"wrote {args.sheet}")
+    return Result("likeness", {"photos": len(photos)}, rows, notes)
+
+
+def _photos(
+    data: Path, most: int, parser: FaceParser, notes: list[str], seconds: list[float]
+) -> Iterator[Photo]:
+    try:
+        names = (data / "val.txt").read_text(encoding="utf-8").split()[:most]
+    except OSError as error:
+        raise RealtimeError(f"{data / 'val.txt'}: {error.strerror}") from None
+    for name in names:
+        picture = cv2.imread(str(data / "images" / f"{name}.jpg"))
+        if picture is None:
+            raise RealtimeError(f"{data / 'images' / name}.jpg: cannot be read as an image")
+        image = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+        start = time.perf_counter()
+        faces = parser.parse(image)
+        try:
+            look = read_look(image, faces)
+        except PhotoError as error:
+            notes.append(f"{name}: left out: {error}")
+            continue
+        seconds.append(time.perf_counter() - start)
+        yield Photo(image, faces[0], look)
+
+
+def painted(photo: Photo, effects: Sequence[Effect]) -> Image:
+    """Return a photo with effects painted on its face."""
+    image = photo.image.copy()
+    for effect in effects:
+        effect.apply(image, [photo.face])
+    return image
+
+
+def _strength(look: Look, name: str) -> float:
+    found = zip(look.texts, look.effects, strict=True)
+    return next((effect.strength for text, effect in found if text.startswith(f"{name}:")), 0.0)
+
+
+def _left_out(looks: Sequence[Look], name: str) -> float:
+    return float(np.mean([_strength(look, name) < LEFT_OUT for look in looks]))
+
+
+def _unpainted(photos: Sequence[Photo], seconds: Sequence[float]) -> Row:
+    looks = [photo.look for photo in photos]
+    figures: dict[str, Figure] = {f"{name}_left_out": round(_left_out(looks, name), 3) for name in READERS}
+    figures["parse_and_read_ms"] = round(1e3 * float(np.median(seconds)), 1)
+    return Row("photos as they are", "unpainted", figures=figures)
+
+
+def _round_trip(name: str, photos: Sequence[Photo], parser: FaceParser) -> Row:
+    """Paint a preset, read the photo as if it were another, and paint what was read on the unpainted one."""
+    effects = [parse_effect(text) for text in load_preset(name).effects]
+    worn = [effect for effect in effects if format_effect(effect).partition(":")[0] not in _NOT_WORN]
+    looks: list[Look] = []
+    differences: dict[tuple[str, ...], list[float]] = {LIPS: [], HAIR: []}
+    for photo in photos:
+        wanted = painted(photo, worn)
+        faces = parser.parse(wanted)
+        if not faces:
+            continue
+        try:
+            look = read_look(wanted, faces)
+        except PhotoError:
+            continue
+        looks.append(look)
+        result = painted(photo, look.effects)
+        for part, found in differences.items():
+            where = sure(photo.face, part)
+            if where is not None:
+                found.append(difference(mean_colour(wanted, where), mean_colour(result, where)))
+    figures: dict[str, Figure] = {
+        "lips_de2000": round(float(np.median(differences[LIPS])), 2),
+        "hair_de2000": round(float(np.median(differences[HAIR])), 2),
+    }
+    names = {format_effect(effect).partition(":")[0] for effect in worn}
+    # Hair has a colour always, and is read always: see docs/effects.md.
+    others = {other: _left_out(looks, other) for other in READERS if other not in names and other != "hair"}
+    for other, share in others.items():
+        figures[f"{other}_left_out"] = round(share, 3)
+    return Row("painted by a preset, read, painted on the unpainted photo", name, figures=figures)
+
+
+def _across(photos: Sequence[Photo], parser: FaceParser) -> list[Row]:
+    """Carry the look of each photo to another person, as it is and painted by `evening`."""
+    evening = [parse_effect(text) for text in load_preset("evening").effects]
+    made_up = []
+    for photo in photos:
+        image = painted(photo, evening)
+        faces = parser.parse(image)
+        if faces:
+            made_up.append(Photo(image, faces[0], read_look(image, faces)))
+    rows = []
+    for name, sources in (("unpainted photos", photos), ("photos painted by evening", made_up)):
+        kept: dict[str, list[float]] = {"lips": [], "hair": []}
+        for index, source in enumerate(sources):
+            for step in (1, 7, 13):
+                target = photos[(index + step) % len(photos)]
+                _compare(source, target, kept)
+        figures: dict[str, Figure] = {}
+        for part, ratios in kept.items():
+            figures[f"{part}_distance_left"] = round(float(np.median(ratios)), 3) if ratios else None
+            figures[f"{part}_pairs"] = len(ratios)
+        rows.append(
+            Row("to other people: CIELAB distance to the photo's, after over before", name, figures=figures)
+        )
+    return rows
+
+
+def _compare(source: Photo, target: Photo, kept: dict[str, list[float]]) -> None:
+    """Add how much of the distance to the photo is left, for each part whose look was read."""
+    result = painted(target, source.look.effects)
+    for part, classes in (("lips", LIPS), ("hair", HAIR)):
+        there, here = sure(source.face, classes), sure(target.face, classes)
+        if there is None or here is None or _strength(source.look, part) < 0.5:
+            continue
+        goal = mean_colour(source.image, there)
+        before, after = (
+            float(np.linalg.norm(mean_colour(image, here) - goal)) for image in (target.image, result)
+        )
+        kept[part].append(after / max(before, 1e-6))
+
+
+def sure(face: ParsedFace, part: Sequence[str]) -> Mask | None:
+    """Return (H, W) bool: where a part surely is; None where that is hardly anywhere."""
+    where = np.asarray(face.probability(part) > 0.9)
+    return where if np.count_nonzero(where) >= _LEAST_PIXELS else None
+
+
+def mean_colour(image: Image, where: Mask) -> npt.NDArray[np.float64]:
+    """Return the mean CIELAB (3,) of an image where a mask is."""
+    pixels = image[where][None].astype(np.float32) / 255.0
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)[0].mean(axis=0), np.float64)
+
+
+def difference(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float:
+    """Return the CIEDE2000 difference of two CIELAB colours."""
+    from skimage.color import deltaE_ciede2000
+
+    return float(deltaE_ciede2000(one, other))
+
+
+def _sheet(photos: Sequence[Photo]) -> Image:
+    """Return pairs, four to a line: photo, face, and the face with the photo's look."""
+    tiles = []
+    for index in range(min(_PAIRS, len(photos) - 1)):
+        source, target = photos[index], photos[(index + len(photos) // 2) % len(photos)]
+        result = painted(target, source.look.effects)
+        pictures = (source.image, target.image, result)
+        tiles.append(
+            np.hstack([cv2.resize(each, (_TILE, _TILE), interpolation=cv2.INTER_AREA) for each in pictures])
+        )
+    lines = [np.hstack(tiles[start : start + 2]) for start in range(0, len(tiles) - len(tiles) % 2, 2)]
+    return np.asarray(np.vstack(lines or tiles), np.uint8)
