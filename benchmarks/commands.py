@@ -24,7 +24,7 @@ from benchmarks import (
     suite,
     video,
 )
-from benchmarks.machine import describe_machine, load, machine_lines
+from benchmarks.machine import ISAS, describe_machine, hold_to, load, machine_lines
 from benchmarks.plots import require_plots, write_plots
 from benchmarks.report import Result, read_json, table, write_csv, write_json
 from engines import EngineError
@@ -86,6 +86,9 @@ def _add_common(command: argparse.ArgumentParser, many_threads: bool = False) ->
         **several,
     )
     command.add_argument(
+        "--isa", choices=ISAS, help="hold OpenVINO to these vector instructions, as on an older processor"
+    )
+    command.add_argument(
         "--json", type=Path, metavar="FILE", help="write every round, for `compare` and plots"
     )
     command.add_argument("--csv", type=Path, metavar="FILE", help="write the table")
@@ -111,6 +114,8 @@ def _measure(args: argparse.Namespace) -> None:
     for path in (args.json, args.csv):
         if path is not None:
             check_writable(path)
+    if args.isa is not None:
+        hold_to(args.isa)
     # Where nothing is timed there is nothing to plot.
     args.plots = getattr(args, "plots", None)
     if args.plots is not None or getattr(args, "docs", None) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -15,12 +16,16 @@ from benchmarks.start import starts
 from benchmarks.statistics import Measured, interleave
 from engines import BACKENDS, Engine, EngineUnavailable, load_engine
 from engines.loader import available_cores
+from engines.openvino import profile
 from realtime.errors import RealtimeError
+from stn_icnn.checkpoint import SHIPPED, read_checkpoint
 
 HELP = "time the engines, crop to probabilities"
 ROUNDS = 50
 WARM_UP = 5
 PRECISIONS = ("fp32", "fp16", "int8")
+# Nodes of a profile that are shown.
+LONGEST = 25
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +53,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="whose starts, memory and size to measure, none if no name is given (default: all)",
     )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="also what each node of OpenVINO's networks takes, and its kernel",
+    )
 
 
 def run(args: argparse.Namespace) -> Result:
@@ -67,8 +77,32 @@ def run(args: argparse.Namespace) -> Result:
                     f"{_some(batch, 'face')} at once, {_some(threads, 'thread')}", measured, figures
                 )
         rows += [_start(name, threads, args.weights) for name in engines if name.split()[0] in args.starts]
+        if args.profile:
+            rows += _profiles(args, threads, notes)
     settings = {"threads": counts, "rounds": args.rounds, "warm_up": WARM_UP}
     return Result("engine", settings, rows, list(notes))
+
+
+def _profiles(args: argparse.Namespace, threads: int, notes: dict[str, None]) -> Iterator[Row]:
+    """Return rows of kernels, which name the instructions they use, and of the longest nodes."""
+    checkpoint = read_checkpoint(args.weights or SHIPPED)
+    for precision, ending in (("fp32", ".xml"), ("int8", ".int8.xml")):
+        file = f"{checkpoint.path.stem}{ending}"
+        if file not in checkpoint.files or precision not in args.precisions:
+            notes[f"openvino {precision}: no profile: {file} is not shipped or not asked for"] = None
+            continue
+        nodes = profile(checkpoint.verified(file), threads, args.rounds)
+        kernels: Counter[str] = Counter()
+        for node in nodes:
+            kernels[node.kernel] += node.seconds  # type: ignore[assignment]
+        whole = sum(kernels.values())
+        group = f"openvino {precision}, {_some(threads, 'thread')}"
+        for kernel, seconds in kernels.most_common():
+            figures: dict[str, Figure] = {"ms": round(1e3 * seconds, 3), "share": round(seconds / whole, 3)}
+            yield Row(f"kernels of {group}", kernel, figures=figures)
+        for node in sorted(nodes, key=lambda node: -node.seconds)[:LONGEST]:
+            figures = {"ms": round(1e3 * node.seconds, 3), "kind": node.kind, "kernel": node.kernel}
+            yield Row(f"longest nodes of {group}", node.name, figures=figures)
 
 
 def _throughput(times: Measured, batch: int) -> dict[str, Figure]:

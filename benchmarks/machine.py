@@ -19,6 +19,10 @@ import numpy as np
 from engines import EngineUnavailable
 from engines.gpu import find_gpu
 from engines.loader import available_cores
+from engines.openvino import MAX_ISA
+
+ISAS = {"avx2": "AVX2", "avx2-vnni": "AVX2_VNNI", "avx512": "AVX512_CORE", "avx512-vnni": "AVX512_CORE_VNNI"}
+"""Instructions that OpenVINO can be held to, and what oneDNN calls them."""
 
 PACKAGES = ("numpy", "opencv-python", "openvino", "onnxruntime", "torch", "mediapipe", "av", "nncf")
 
@@ -27,6 +31,7 @@ def describe_machine() -> dict[str, Any]:
     """Return what the figures depend on, ready for JSON."""
     return {
         "cpu": _cpu_name(),
+        "held_to": os.environ.get(MAX_ISA),
         "cores": available_cores(),
         "memory_gb": round(_memory_bytes() / 1e9, 1),
         "gpu": _gpu_name(),
@@ -43,11 +48,24 @@ def machine_lines(machine: dict[str, Any]) -> list[str]:
     """Return the description as lines for people."""
     versions = ", ".join(f"{name} {found}" for name, found in machine["versions"].items())
     cores = f"{machine['cores']} cores, {machine['memory_gb']} GB, GPU: {machine['gpu'] or 'none'}"
+    held = f"; OpenVINO held to {machine['held_to']}" if machine.get("held_to") else ""
     return [
-        f"{machine['cpu']}, {cores}; load at start {machine['load']}",
+        f"{machine['cpu']}, {cores}{held}; load at start {machine['load']}",
         f"commit {machine['commit']}, {machine['started']}, {machine['system']}",
         f"Python {machine['python']}, {versions}",
     ]
+
+
+def hold_to(isa: str) -> None:
+    """Let OpenVINO's library of kernels (oneDNN) use no newer instructions, here and in what is started.
+
+    Nothing may have been computed before. A few nodes that are OpenVINO's own still use AVX-512, and other
+    libraries are not held: `python -m benchmarks engine --profile` names every kernel.
+
+    Args:
+        isa: a name of `ISAS`.
+    """
+    os.environ[MAX_ISA] = ISAS[isa]
 
 
 def load() -> float | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from engines.engine import (
 )
 from stn_icnn.checkpoint import Checkpoint
 
+# oneDNN's own setting: the newest instructions that it may use.
+MAX_ISA = "ONEDNN_MAX_CPU_ISA"
 # The compiled networks in their cache entry, by the faces that they run at once.
 READY = "at-once-{}.blob"
 
@@ -71,6 +75,48 @@ def open_network(xml: Path, threads: int) -> Infer:
     return _running(_compile(xml, threads))
 
 
+@dataclass(frozen=True)
+class Node:
+    """What one node of a compiled network took.
+
+    Attributes:
+        name: in the network.
+        kind: "Convolution", "Reorder" ...
+        kernel: what computes it; names its instructions and its numbers, "brgconv_avx512_I8".
+        seconds: a run, mean.
+    """
+
+    name: str
+    kind: str
+    kernel: str
+    seconds: float
+
+
+def profile(xml: Path, threads: int, runs: int) -> list[Node]:
+    """Run a written network on one face and return what its nodes took, in the order they ran.
+
+    Measuring costs time itself: compare nodes with each other, and not their sum with a run without it.
+
+    Args:
+        xml: the network; its weights lie beside.
+        threads: CPU threads.
+        runs: timed runs, after three that are not.
+
+    Raises:
+        EngineUnavailable: if OpenVINO can't compile it here.
+    """
+    compiled = _compile(xml, threads, measured=True)
+    request = compiled.create_infer_request()
+    crops = np.random.default_rng(0).integers(0, 256, tuple(compiled.input(0).shape), np.uint8)
+    sums: dict[tuple[str, str, str], float] = {}
+    for run in range(runs + 3):
+        request.infer([crops])
+        for node in request.profiling_info if run >= 3 else ():
+            key = (node.node_name, node.node_type, node.exec_type)
+            sums[key] = sums.get(key, 0.0) + node.real_time.total_seconds() / runs
+    return [Node(*key, seconds) for key, seconds in sums.items() if seconds > 0.0]
+
+
 def _options(threads: int, streams: int) -> dict[str, Any]:
     options: dict[str, Any] = {
         # Without it a processor with bf16 silently computes in bf16. int8 layers stay int8.
@@ -85,7 +131,7 @@ def _options(threads: int, streams: int) -> dict[str, Any]:
     return options
 
 
-def _compile(xml: Path, threads: int, streams: int = 1) -> Any:
+def _compile(xml: Path, threads: int, streams: int = 1, measured: bool = False) -> Any:
     """Return the network compiled for one face, `streams` of which may run at once on shares of the threads.
 
     With its shape known, a face took 6.6 ms instead of 10.2 (int8) and 11.7 instead of 15.6 (fp32). Two
@@ -99,7 +145,7 @@ def _compile(xml: Path, threads: int, streams: int = 1) -> Any:
         model = core.read_model(str(xml))
         _, *rest = model.input(0).partial_shape
         model.reshape([1, *rest])
-        return core.compile_model(model, "CPU", _options(threads, streams))
+        return core.compile_model(model, "CPU", _options(threads, streams) | {"PERF_COUNT": measured})
     except RuntimeError as error:
         raise EngineUnavailable(f"OpenVINO could not compile {xml}: {reason(error)}") from None
 
@@ -122,12 +168,13 @@ def _compiled(
 
     files = (checkpoint.files[xml.with_suffix(ending).name] for ending in (".xml", ".bin"))
     versions = {"openvino": openvino.__version__, "network": " ".join(files)}
+    held = f", {os.environ[MAX_ISA]}" if MAX_ISA in os.environ else ""
     key = Key(
         checkpoint.sha256,
         checkpoint.network,
         "openvino-ready",
         precision,
-        device=f"{device}, {options.threads} threads, {streams[-1]} streams",
+        device=f"{device}, {options.threads} threads, {streams[-1]} streams{held}",
         versions=versions,
     )
 

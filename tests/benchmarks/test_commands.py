@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import _parser, main
+from benchmarks.machine import cpu_features
 from benchmarks.report import Result, Row, compared, read_json, table
 from benchmarks.statistics import compare
 from benchmarks.suite import QUICK, command_lines, publish
@@ -73,6 +74,42 @@ def test_engines_take_turns_beside_eager(capsys: pytest.CaptureFixture[str]) -> 
             ["openvino", "int8"],
         ]
     assert "tensorrt: not measured: " in text or "tensorrt fp16" in text
+
+
+def test_openvino_is_held_to_older_instructions_and_the_profile_names_them(tmp_path: Path) -> None:
+    if "avx2" not in cpu_features():
+        pytest.skip("needs a processor with AVX2")
+    path = tmp_path / "figures.json"
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks",
+        "engine",
+        "--backends",
+        "openvino",
+        "--batch",
+        "1",
+        "--starts",
+    ]
+    command += ["--rounds", "2", "--threads", "1", "--profile", "--isa", "avx2", "--json", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "OpenVINO held to AVX2" in done.stdout
+    machine, (result,) = read_json(path)
+    assert machine["held_to"] == "AVX2"
+    for precision in ("fp32", "int8"):
+        group = f"of openvino {precision}, 1 thread"
+        kernels = {
+            row.name: float(row.figures["share"] or 0.0)
+            for row in result.rows
+            if row.group == f"kernels {group}"
+        }
+        assert sum(kernels.values()) == pytest.approx(1.0, abs=0.02)
+        newer = sum(share for kernel, share in kernels.items() if "avx512" in kernel)
+        assert newer < 0.25 < sum(share for kernel, share in kernels.items() if "avx2" in kernel)
+        longest = [row for row in result.rows if row.group == f"longest nodes {group}"]
+        assert len(longest) == 25
+        assert "Convolution" in {row.figures["kind"] for row in longest[:5]}
 
 
 @pytest.mark.alone
