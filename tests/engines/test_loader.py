@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import shutil
 import subprocess
@@ -18,9 +20,10 @@ from engines.engine import EngineOptions, Probabilities
 from engines.gpu import Gpu
 from engines.loader import GPU_BACKENDS, Factory
 from engines.parity import LEAST_AGREEMENT, sample_crops
-from engines.quantize import where_sampled
-from stn_icnn.checkpoint import Checkpoint, read_checkpoint
+from engines.quantize import release_int8, where_sampled
+from stn_icnn.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
 from stn_icnn.packing import Packing
+from tests.conftest import make_network, mouth_alone
 
 WITHOUT_TORCH = """
 import sys
@@ -70,11 +73,11 @@ def test_a_named_backend_never_falls_back(
 
 
 def test_with_a_gpu_its_backends_come_first(
-    mouth_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+    released: tuple[Path, int, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engines.loader.find_gpu", lambda: Gpu("Test GPU", "9.0", 13000))
     monkeypatch.setattr("engines.loader.BACKENDS", refusing(*GPU_BACKENDS))
-    _, line = load_engine("auto", mouth_checkpoint.path, threads=1)
+    _, line = load_engine("auto", released[0] / "tiny.safetensors", threads=1)
     reasons = line[line.index("(auto") :].split("; ")
     assert reasons[1] == "GPU: Test GPU"
     assert [reason.split(":")[0] for reason in reasons if "is missing" in reason] == list(GPU_BACKENDS)
@@ -116,20 +119,31 @@ def photos(folder: Path, count: int) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, list[str]]:
+    """Of a network with one part: the release, the size of what it was made of, and what was said."""
+    folder = tmp_path_factory.mktemp("release")
+    network, out, said = make_network(mouth_alone()), folder / "out", io.StringIO()
+    trained = save_checkpoint(network, network.state_dict(), folder / "tiny.safetensors").path
+    args = ["release", "--weights", str(trained), "--out", str(out), "--half"]
+    with contextlib.redirect_stdout(said):
+        assert main([*args, "--calibration", str(photos(folder / "faces", 12))]) == 0
+    return out, trained.stat().st_size, said.getvalue().splitlines()
+
+
 def test_a_release_has_both_networks_and_says_how_good_they_are(
-    mouth_checkpoint: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    released: tuple[Path, int, list[str]], tmp_path: Path
 ) -> None:
-    out = tmp_path / "out"
-    args = ["release", "--weights", str(mouth_checkpoint.path), "--out", str(out), "--half"]
-    assert main([*args, "--calibration", str(photos(tmp_path / "faces", 12))]) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if str(out) in line]
+    made, size, said = released
+    lines = [line for line in said if str(made) in line]
+    out = shutil.copytree(made, tmp_path / "out")
     assert "tiny.xml: 100.00% of labels as eager" in lines[0]
     assert "tiny.int8.xml: " in lines[2]
     assert lines[2].endswith("4 faces"), "a third is kept back from the calibration"
     assert "tiny.fp16.onnx: " in lines[1]
     endings = ["bin", "fp16.onnx", "int8.bin", "int8.xml", "json", "safetensors", "xml"]
     assert sorted(p.name for p in out.iterdir()) == [f"tiny.{ending}" for ending in endings]
-    assert (out / "tiny.safetensors").stat().st_size < mouth_checkpoint.path.stat().st_size
+    assert (out / "tiny.safetensors").stat().st_size < size
     weights = out / "tiny.safetensors"
     assert read_checkpoint(weights).parity["tiny.int8.xml"]["agreement"] >= 0.99
     quantized = openvino.Core().read_model(weights.with_suffix(".int8.xml"))
@@ -156,19 +170,16 @@ def test_a_release_of_weights_only_has_nothing_compiled(mouth_checkpoint: Checkp
 
 
 def test_a_network_that_quantisation_spoils_is_not_released(
-    mouth_checkpoint: Checkpoint,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    released: tuple[Path, int, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(LEAST_AGREEMENT, "int8", 1.1)
-    faces = photos(tmp_path / "faces", 3)
-    args = ["release", "--weights", str(mouth_checkpoint.path), "--out", str(tmp_path / "out")]
-    assert main([*args, "--calibration", str(faces)]) == 1
-    assert "not the same" in capsys.readouterr().err
-    left = sorted(path.suffix for path in (tmp_path / "out").iterdir())
+    out = shutil.copytree(released[0], tmp_path / "out", ignore=shutil.ignore_patterns("*.int8.*"))
+    before = (out / "tiny.json").read_text()
+    with pytest.raises(EngineError, match="not the same"):
+        release_int8(read_checkpoint(out / "tiny.safetensors"), sample_crops(Packing(64, 32), 3))
+    left = sorted(path.suffix for path in out.iterdir())
     assert left == [".bin", ".json", ".onnx", ".safetensors", ".xml"]
-    assert "int8" not in (tmp_path / "out" / "tiny.json").read_text()
+    assert (out / "tiny.json").read_text() == before
 
 
 def test_calibration_needs_photos(
