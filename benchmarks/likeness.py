@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,6 +19,8 @@ from realtime.effects import Effect, format_effect, parse_effect
 from realtime.errors import RealtimeError, UsageError
 from realtime.frames import Image, ParsedFace
 from realtime.likeness import READERS, Look, PhotoError, read_look
+from realtime.likeness.measures import measure
+from realtime.likeness.norms import LIPS_REDDER
 from realtime.parser import FaceParser
 from realtime.presets import PRESETS, load_preset
 from realtime.sinks.image import save_image
@@ -54,7 +57,11 @@ class Photo:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add this benchmark's own flags."""
     parser.add_argument("--data", type=Path, help="folder of faces with val.txt, see docs/training.md")
-    parser.add_argument("--most", type=int, default=60, help="photos, the first of val.txt (default 60)")
+    parser.add_argument("--split", default="val", help="default: val")
+    parser.add_argument(
+        "--norms", action="store_true", help="what is measured of the photos, and nothing else"
+    )
+    parser.add_argument("--most", type=int, default=60, help="photos, the first of the split (default 60)")
     parser.add_argument("--sheet", type=Path, metavar="FILE", help="write photo, face and result of 16 pairs")
 
 
@@ -72,7 +79,9 @@ def run(args: argparse.Namespace) -> Result:
     with FaceParser(max_faces=1, threads=args.threads or available_cores()) as parser:
         notes: list[str] = []
         seconds: list[float] = []
-        photos = list(_photos(args.data, args.most, parser, notes, seconds))
+        photos = list(_photos(args.data, args.split, args.most, parser, notes, seconds))
+        if args.norms:
+            return Result("likeness", {"photos": len(photos)}, list(_norms(photos)), notes)
         if len(photos) < 2:
             raise RealtimeError(f"{args.data}: fewer than two photos whose look can be read")
         rows = [_unpainted(photos, seconds)]
@@ -84,13 +93,49 @@ def run(args: argparse.Namespace) -> Result:
     return Result("likeness", {"photos": len(photos)}, rows, notes)
 
 
+def _norms(photos: Sequence[Photo]) -> Iterator[Row]:
+    """Return the percentiles of what is measured, from which `realtime.likeness.norms` was made."""
+    found: dict[str, list[float]] = {}
+    for photo in photos:
+        seen = measure(photo.image, photo.face)
+        assert seen is not None, "it has a look"
+        values: dict[str, Any] = {"roughness": seen.roughness, "beard": seen.beard, "skin": seen.skin}
+        values |= {
+            "blush": seen.blush,
+            "brows over skin": None if seen.brows is None else seen.brows / seen.skin[0],
+        }
+        if seen.lips is not None:
+            redder = np.array([0.0, LIPS_REDDER * (seen.skin[0] - 65.0), 0.0])
+            values["lips less skin"] = seen.lips.colour - seen.skin - redder
+            values["gloss over contrast"] = seen.lips.gloss / max(seen.lips.deviation, 1.0)
+        if seen.eyes is not None:
+            values |= {
+                "lid less skin": seen.eyes.lid - seen.skin,
+                "crease less skin": seen.eyes.crease - seen.skin,
+            }
+            values |= {"line": seen.eyes.line, "wing": seen.eyes.wing}
+            values |= {"iris": seen.eyes.iris, "white": seen.eyes.sclera}
+        for name, value in values.items():
+            if value is not None:
+                for axis, number in zip(
+                    ("L", "a", "b") if np.ndim(value) else ("",), np.atleast_1d(value), strict=True
+                ):
+                    found.setdefault(f"{name} {axis}".strip(), []).append(float(number))
+    for name, numbers in found.items():
+        figures: dict[str, Figure] = {
+            f"p{percent}": round(float(np.percentile(numbers, percent)), 2)
+            for percent in (5, 10, 20, 50, 80, 90, 95)
+        }
+        yield Row("measures of photos as they are", name, figures=figures | {"faces": len(numbers)})
+
+
 def _photos(
-    data: Path, most: int, parser: FaceParser, notes: list[str], seconds: list[float]
+    data: Path, split: str, most: int, parser: FaceParser, notes: list[str], seconds: list[float]
 ) -> Iterator[Photo]:
     try:
-        names = (data / "val.txt").read_text(encoding="utf-8").split()[:most]
+        names = (data / f"{split}.txt").read_text(encoding="utf-8").split()[:most]
     except OSError as error:
-        raise RealtimeError(f"{data / 'val.txt'}: {error.strerror}") from None
+        raise RealtimeError(f"{data / split}.txt: {error.strerror}") from None
     for name in names:
         picture = cv2.imread(str(data / "images" / f"{name}.jpg"))
         if picture is None:

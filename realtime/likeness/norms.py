@@ -1,8 +1,8 @@
 """What faces look like that nobody painted for us, and from where on something is make-up.
 
-Measured on 239 training faces of CelebAMask-HQ by `python -m benchmarks like --norms`, means or percentiles.
-Those faces are photographed for the press, and many are made up: evidence begins where a sixth of them or
-fewer are.
+From 239 training faces of CelebAMask-HQ, by `python -m benchmarks likeness --norms`: medians, and ramps
+between percentiles. Those faces were photographed for the press, and many are made up: evidence begins
+where one in ten has more, of lips where two in ten have.
 """
 
 from __future__ import annotations

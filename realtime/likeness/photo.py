@@ -105,9 +105,9 @@ def _choose(faces: Sequence[ParsedFace], number: int | None) -> ParsedFace:
 def _left_out(found: Measures, face: ParsedFace, wanted: Sequence[str]) -> list[str]:
     """Return why parts were not judged."""
     glasses = float(face.plane("eye_g").sum()) > float(face.plane(("l_eye", "r_eye")).sum())
+    hidden = "the eyes are behind dark glasses" if glasses else "the eyes are shut or not seen"
     reasons = [
-        (found.eyes is None, ("eyeshadow", "eyeliner", "eyes"), "the eyes are shut or behind dark glasses"),
-        (found.eyes is not None and glasses, (), ""),
+        (found.eyes is None, ("eyeshadow", "eyeliner", "eyes"), hidden),
         (found.lips is None, ("lips",), "the lips are not seen"),
         (found.beard > norms.BEARD, ("skin", "blush"), "a beard covers the cheeks"),
         (found.hair is None or found.hair.area < norms.LEAST_HAIR, ("hair",), "too little hair is seen"),

@@ -57,6 +57,17 @@ def test_a_look_is_read_back_and_carried(photos: Path, capsys: pytest.CaptureFix
     assert picture.shape == (256, 3 * 256, 3)
 
 
+def test_norms_are_percentiles_of_what_is_measured(photos: Path) -> None:
+    json = photos / "figures.json"
+    assert main(["likeness", "--data", str(photos), "--threads", "1", "--norms", "--json", str(json)]) == 0
+    _, (result,) = read_json(json)
+    by_name = {row.name: row.figures for row in result.rows}
+    assert by_name["skin L"]["faces"] == 2
+    assert 40.0 < float(by_name["skin L"]["p50"] or 0.0) < 90.0
+    low, high = (float(by_name["lips less skin a"][name] or 0.0) for name in ("p5", "p95"))
+    assert low < high
+
+
 def test_what_it_needs_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["likeness"]) == 2
     assert "needs photos of faces: --data DIR" in capsys.readouterr().err

@@ -156,7 +156,7 @@ def test_hidden_eyes_are_left_out_with_a_line(portrait: Image, face: ParsedFace)
         hidden[eye] = 0.0
     blind = ParsedFace(face.detection, face.alignment, hidden, face.classes, face.image_size, head=face.head)
     look = read_look(portrait, [blind])
-    assert look.left_out == ("eyeshadow, eyeliner, eyes: left out, the eyes are shut or behind dark glasses",)
+    assert look.left_out == ("eyeshadow, eyeliner, eyes: left out, the eyes are behind dark glasses",)
     assert read_look(portrait, [blind], parts=("lips",)).left_out == ()
 
 
