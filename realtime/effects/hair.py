@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from realtime.effects.effect import Colour, Shades
 from realtime.effects.geometry import without_specks
@@ -15,6 +16,8 @@ from realtime.effects.paint import blend, inside_bars
 from realtime.effects.patch import EDGE_RADIUS, Patch
 from realtime.effects.tone import grey_lightness, lab_of, ramp, rgb_table, statistics
 from realtime.frames import Image, ParsedFace, Plane
+
+Shading = npt.NDArray[np.float64]
 
 # Pixels of the reduced picture over a face's crop.
 DETAIL = 128.0
@@ -27,6 +30,8 @@ CONTRAST = (0.4, 1.9)
 UNLIKE = 1.5
 # Least and greatest share of the hair's pixels that shades stand for.
 SHARES = (0.1, 0.9)
+# L* that shades lie between.
+LIMITS = (3.0, 95.0)
 # L* below and above which shades bend towards black and white.
 BENDS = (6.0, 90.0)
 # Chroma falls with the light by this power.
@@ -145,32 +150,55 @@ class Hair:
             own: (n,) L* of the hair's own quantiles.
             dim: see `brightness`.
         """
-        wanted = np.array([lab_of(shade) for shade in shades])
-        wanted += np.array(lab_of(colour)) - wanted.mean(axis=0)
-        goals = np.clip(wanted[:, 0] * dim, 3.0, 95.0)
-        spread, given = goals[-1] - goals[0], own[-1] - own[0] + 1.0
-        # As for one colour: contrast may grow and shrink so much, and not much more on one side.
-        slope = float(np.clip(spread / given, *CONTRAST))
-        steps = np.clip(np.diff(goals), slope / UNLIKE * np.diff(own), slope * UNLIKE * np.diff(own))
-        line = np.concatenate([[0.0], np.cumsum(steps)])
-        line += goals.mean() - line.mean()
         light = grey_lightness()
-        dyed = np.interp(light, own, line) + slope * (light - np.clip(light, own[0], own[-1]))
-        # Nothing is clipped, so that no strand is lost: near black and white it bends.
-        low, high = BENDS
-        dyed = np.where(dyed < low, low * np.exp(np.minimum(dyed - low, 0.0) / low), dyed)
-        over = np.maximum(dyed - high, 0.0) / (100.0 - high)
-        dyed = np.where(over > 0.0, 100.0 - (100.0 - high) * np.exp(-over), dyed).astype(np.float32)
-        # Bends between the quantiles are no edges.
-        dyed = cv2.GaussianBlur(dyed[:, None], (1, 0), 0.0, sigmaY=3.0, borderType=cv2.BORDER_REPLICATE)[:, 0]
+        wanted = _around(np.array([lab_of(shade) for shade in shades]), np.array(lab_of(colour)), dim)
+        goals = wanted[:, 0]
         streak = ramp(light, float(own[len(own) // 2]), float(own[-1]) + 2.0)
-        dyed = self._lightened(dyed, streak, dim)
-        where = np.maximum.accumulate(goals + 1e-3 * np.arange(len(goals)))
-        share = np.minimum(1.0, (dyed / max(float(where[0]), 3.0)) ** FADING) * dim**FADING
-        share = share * (1.0 - 0.5 * ramp(dyed, float(where[-1]) + 4.0, float(where[-1]) + 24.0))
+        dyed = self._lightened(_curve(own, goals), streak, dim)
+        # Darker than all of them there is less chroma; what shines has the lamp's colour more than the dye's.
+        share = np.minimum(1.0, (dyed / max(float(goals[0]), 3.0)) ** FADING) * dim**FADING
+        share = share * (1.0 - 0.5 * ramp(dyed, float(goals[-1]) + 4.0, float(goals[-1]) + 24.0))
         share = share * (1.0 - 0.3 * self.highlights * streak)
-        a, b = (np.interp(dyed, where, plane) * share for plane in wanted[:, 1:].T)
+        a, b = (np.interp(dyed, goals, plane) * share for plane in wanted[:, 1:].T)
         return rgb_table(np.stack([dyed, a, b], axis=1).astype(np.float32))
+
+
+def _around(shades: Shading, colour: Shading, dim: float) -> Shading:
+    """Return shades (n, 3) CIELAB whose middle is a colour (3,), with L* as the light has it, ascending.
+
+    Moved to near black or white they are brought together, so that none is clipped.
+    """
+    moved = shades - shades.mean(axis=0) + colour
+    light, (darkest, lightest) = moved[:, 0] * dim, LIMITS
+    middle = float(np.clip(light.mean(), darkest + 3.0, lightest - 3.0))
+    below, above = light.mean() - light.min(), light.max() - light.mean()
+    fit = min(1.0, (middle - darkest) / max(below, 1e-3), (lightest - middle) / max(above, 1e-3))
+    light = middle + fit * (light - light.mean())
+    moved[:, 0] = np.maximum.accumulate(light + 1e-3 * np.arange(len(light)))
+    return np.asarray(moved, np.float64)
+
+
+def _curve(own: Plane, goals: Shading) -> Plane:
+    """Return (256,) float32: the L* that each grey level becomes, so that quantiles meet their goals.
+
+    Args:
+        own: (n,) L* of the hair's own quantiles.
+        goals: (n,) likewise, wanted.
+    """
+    # As for one colour: contrast may grow and shrink so much, and not much more on one side.
+    slope = float(np.clip((goals[-1] - goals[0]) / (own[-1] - own[0] + 1.0), *CONTRAST))
+    steps = np.clip(np.diff(goals), slope / UNLIKE * np.diff(own), slope * UNLIKE * np.diff(own))
+    line = np.concatenate([[0.0], np.cumsum(steps)])
+    line += goals.mean() - line.mean()
+    light, (low, high) = grey_lightness(), BENDS
+    dyed = np.interp(light, own, line) + slope * (light - np.clip(light, own[0], own[-1]))
+    # Nothing is clipped, so that no strand is lost: near black and white it bends.
+    dyed = np.where(dyed < low, low * np.exp(np.minimum(dyed - low, 0.0) / low), dyed)
+    over = np.maximum(dyed - high, 0.0) / (100.0 - high)
+    dyed = np.where(over > 0.0, 100.0 - (100.0 - high) * np.exp(-over), dyed).astype(np.float32)
+    # Bends between the quantiles are no edges.
+    smooth = cv2.GaussianBlur(dyed[:, None], (1, 0), 0.0, sigmaY=3.0, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(smooth[:, 0], np.float32)
 
 
 def find_hair(image: Image, face: ParsedFace) -> tuple[Patch, Plane] | None:

@@ -21,7 +21,7 @@ LEAST_AREA = 8.0
 # Share of the way to a darker and to a lighter colour's lightness: paint must not glow in a dim room.
 DARKEN, LIGHTEN = 0.8, 0.3
 # L* of one step of `contrast`, and how much the lips' own may become.
-CONTRAST, CONTRASTS = 20.0, (0.6, 1.6)
+CONTRAST, CONTRASTS = 20.0, (0.75, 1.4)
 # Share of the lips' own variation in hue and chroma that stays.
 OWN_CHROMA = 0.6
 # Alpha from which there is no skin in a pixel of the lips.

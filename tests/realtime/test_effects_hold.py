@@ -10,7 +10,10 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from realtime import FaceParser
 from realtime.effects import EFFECTS, parse_effect
+from realtime.effects.effect import parse_colour
+from realtime.effects.tone import lab_of
 from realtime.frames import Image, ParsedFace
+from realtime.likeness.reading import rgb
 from tests.realtime.faces import HEAD, parsed_face
 
 # Parts each effect may touch, and how far beyond them, over the side of the face's crop.
@@ -77,13 +80,43 @@ def test_pixels_beyond_the_feather_are_bit_identical(name: str, noisy: Image) ->
     assert (after != noisy).any()
 
 
+# Flat and dark, wide and light, two colours: what the hair of photos is like.
+DARK, LIGHT, RAINBOW = (
+    "#0a0806/#100d0a/#16120e",
+    "#3a2a18/#8a6a40/#c8a878/#f0dcb8",
+    "#301020/#c02080/#f080c0/#ffe0f0",
+)
+
+
+@pytest.mark.parametrize("shades", ["none", DARK, LIGHT, RAINBOW])
 @pytest.mark.parametrize("color", ["#e6c878", "#1e140f", "#6a2c70"])
-def test_dyed_hair_keeps_its_strands(color: str, face_frame: Image, person: ParsedFace) -> None:
-    after = painted(f"hair:color={color},strength=1", face_frame, person)
+def test_dyed_hair_keeps_its_strands(color: str, shades: str, face_frame: Image, person: ParsedFace) -> None:
+    after = painted(f"hair:color={color},shades={shades},strength=1", face_frame, person)
     assert kept_texture(face_frame, after, core(person, "hair", pixels=9)) >= 0.9
 
 
-@pytest.mark.parametrize("text", ["lips:strength=1,gloss=0", "lips:strength=1", "lips:strength=1,gloss=1"])
+@pytest.mark.parametrize("shades", [DARK, LIGHT, RAINBOW])
+def test_hair_takes_on_the_spread_of_shades(shades: str, face_frame: Image, person: ParsedFace) -> None:
+    colours = [lab_of(parse_colour(text)) for text in shades.split("/")]
+    middle = "#{:02x}{:02x}{:02x}".format(*rgb(np.mean(colours, axis=0)))
+    after = painted(f"hair:color={middle},shades={shades},strength=1", face_frame, person)
+    hair = rgb2lab(after)[core(person, "hair", pixels=9)]
+    mean = np.mean(colours, axis=0)
+    assert np.abs(hair.mean(axis=0) - mean).max() < 6.0
+    # As far as its own strands allow.
+    own = rgb2lab(face_frame)[core(person, "hair", pixels=9)][:, 0]
+    wanted = colours[-1][0] - colours[0][0]
+    reached, before = (np.subtract(*np.percentile(light, (90, 10))) for light in (hair[:, 0], own))
+    assert abs(reached - wanted) < max(6.0, 0.6 * abs(before - wanted))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("lips:strength=1,gloss=0", "lips:strength=1", "lips:strength=1,gloss=1"),
+        *("lips:strength=1,cover=1", "lips:strength=1,cover=1,contrast=0.2", "lips:strength=1,contrast=0.9"),
+    ],
+)
 @pytest.mark.parametrize("color", ["#b3123f", "#5a1030", "#e08080"])
 def test_painted_lips_keep_their_creases(
     text: str, color: str, face_frame: Image, person: ParsedFace
@@ -114,7 +147,7 @@ def test_smoothing_takes_blotches_and_leaves_edges() -> None:
 
 def test_teeth_and_whites_of_the_eyes_stay(face_frame: Image, person: ParsedFace) -> None:
     after = face_frame
-    for text in ("lips:strength=1", "eyes:strength=1"):
+    for text in ("lips:strength=1", "lips:strength=1,cover=1", "eyes:strength=1"):
         after = painted(text, after, person)
     change = deltaE_ciede2000(rgb2lab(face_frame), rgb2lab(after))
     light, red = (rgb2lab(face_frame)[..., channel] for channel in (0, 1))
