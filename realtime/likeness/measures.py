@@ -24,7 +24,7 @@ from realtime.effects.tone import Lab, grey_lightness, statistics, to_lab
 from realtime.frames import Image, ParsedFace, Plane
 from realtime.likeness.norms import TWO_TONED
 
-Colour3 = npt.NDArray[np.float64]
+LabColour = npt.NDArray[np.float64]
 """(3,) L*, a*, b*."""
 
 # Length of the wing that is looked for, of `Eyeliner.wing`.
@@ -38,7 +38,7 @@ _LEAST = 6.0
 
 
 @dataclass(frozen=True)
-class Lips:
+class LipMeasures:
     """Lips.
 
     Attributes:
@@ -47,13 +47,13 @@ class Lips:
         gloss: mean of the ridges' L* over what is around them.
     """
 
-    colour: Colour3
+    colour: LabColour
     deviation: float
     gloss: float
 
 
 @dataclass(frozen=True)
-class Hair:
+class HairMeasures:
     """Hair.
 
     Attributes:
@@ -64,12 +64,12 @@ class Hair:
     """
 
     shades: npt.NDArray[np.float64]
-    tips: Colour3 | None
+    tips: LabColour | None
     area: float
 
 
 @dataclass(frozen=True)
-class Eyes:
+class EyeMeasures:
     """Both eyes, or the one that is open.
 
     Attributes:
@@ -80,13 +80,13 @@ class Eyes:
         iris, sclera: None where the eyes are too small.
     """
 
-    lid: Colour3
-    crease: Colour3
+    lid: LabColour
+    crease: LabColour
     line: float
-    ink: Colour3
+    ink: LabColour
     wing: float
-    iris: Colour3 | None
-    sclera: Colour3 | None
+    iris: LabColour | None
+    sclera: LabColour | None
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,14 @@ class Measures:
         lips, hair, eyes: None where they are not seen.
     """
 
-    skin: Colour3
+    skin: LabColour
     roughness: float
     beard: float
-    blush: Colour3 | None
-    brows: Colour3 | None
-    lips: Lips | None
-    hair: Hair | None
-    eyes: Eyes | None
+    blush: LabColour | None
+    brows: LabColour | None
+    lips: LipMeasures | None
+    hair: HairMeasures | None
+    eyes: EyeMeasures | None
 
 
 def measure(image: Image, face: ParsedFace) -> Measures | None:
@@ -141,7 +141,7 @@ def measure(image: Image, face: ParsedFace) -> Measures | None:
     )
 
 
-def mean_of(lab: Lab, weight: Plane) -> Colour3 | None:
+def mean_of(lab: Lab, weight: Plane) -> LabColour | None:
     """Return the mean colour by a weight (h, w); None where its sum says too little."""
     total = float(weight.sum())
     if total < _LEAST:
@@ -149,7 +149,7 @@ def mean_of(lab: Lab, weight: Plane) -> Colour3 | None:
     return np.array([float((plane * weight).sum()) / total for plane in lab])
 
 
-def _lips(image: Image, face: ParsedFace) -> Lips | None:
+def _lips(image: Image, face: ParsedFace) -> LipMeasures | None:
     found = find_lips(image, face)
     if found is None:
         return None
@@ -158,10 +158,10 @@ def _lips(image: Image, face: ParsedFace) -> Lips | None:
     colour = mean_of(lab, middle(lab.light, alpha))
     if colour is None:
         return None
-    return Lips(colour, deviation, float((ridges(lab.light) * alpha).sum() / alpha.sum()))
+    return LipMeasures(colour, deviation, float((ridges(lab.light) * alpha).sum() / alpha.sum()))
 
 
-def _hair(image: Image, face: ParsedFace) -> Hair | None:
+def _hair(image: Image, face: ParsedFace) -> HairMeasures | None:
     found = find_hair(image, face)
     if found is None:
         return None
@@ -180,7 +180,7 @@ def _hair(image: Image, face: ParsedFace) -> Hair | None:
         if first is not None and last is not None and np.hypot(*(last - first)[1:]) > TWO_TONED:
             alpha, tips = roots, last
     shades = _shades(lab, grey, alpha)
-    return None if shades is None else Hair(shades, tips, area)
+    return None if shades is None else HairMeasures(shades, tips, area)
 
 
 def _shades(lab: Lab, grey: Image, alpha: Plane) -> npt.NDArray[np.float64] | None:
@@ -193,14 +193,14 @@ def _shades(lab: Lab, grey: Image, alpha: Plane) -> npt.NDArray[np.float64] | No
     return np.array(shades)
 
 
-def _brows(image: Image, face: ParsedFace) -> Colour3 | None:
+def _brows(image: Image, face: ParsedFace) -> LabColour | None:
     found = [find_brow(image, face, name) for name in BROWS]
     colours = [mean_of(lab, hairs**2) for _, lab, hairs in (each for each in found if each is not None)]
     seen = [colour for colour in colours if colour is not None]
     return np.mean(seen, axis=0) if seen else None
 
 
-def _blush(lab: Lab, patch: Patch, face: ParsedFace, skin: Plane) -> Colour3 | None:
+def _blush(lab: Lab, patch: Patch, face: ParsedFace, skin: Plane) -> LabColour | None:
     spots = cheeks(face)
     if spots is None:
         return None
@@ -227,16 +227,16 @@ def _beard(lab: Lab, patch: Patch, face: ParsedFace, sure: npt.NDArray[np.bool_]
     return float(np.median(lab.light[cheek]) - np.median(lab.light[below]))
 
 
-def _eyes(image: Image, face: ParsedFace, skin: Colour3) -> Eyes | None:
+def _eyes(image: Image, face: ParsedFace, skin: LabColour) -> EyeMeasures | None:
     seen = [each for each in (_eye(image, face, name, skin) for name in EYES) if each is not None]
     if not seen:
         return None
 
-    def mean(colours: list[Colour3 | None]) -> Colour3 | None:
+    def mean(colours: list[LabColour | None]) -> LabColour | None:
         there = [colour for colour in colours if colour is not None]
         return np.mean(there, axis=0) if there else None
 
-    return Eyes(
+    return EyeMeasures(
         lid=np.mean([eye.lid for eye in seen], axis=0),
         crease=np.mean([eye.crease for eye in seen], axis=0),
         line=float(np.mean([eye.line for eye in seen])),
@@ -248,7 +248,7 @@ def _eyes(image: Image, face: ParsedFace, skin: Colour3) -> Eyes | None:
     )
 
 
-def _eye(image: Image, face: ParsedFace, name: str, skin: Colour3) -> Eyes | None:
+def _eye(image: Image, face: ParsedFace, name: str, skin: LabColour) -> EyeMeasures | None:
     eye = find_eye(face, name)
     if eye is None or eye.shown < 0.5:
         return None
@@ -272,12 +272,12 @@ def _eye(image: Image, face: ParsedFace, name: str, skin: Colour3) -> Eyes | Non
     beyond = np.where(plain[wide] > 0.05, 0.0, longer).astype(np.float32)
     wing, _ = _darkness(to_lab(np.ascontiguousarray(image[wide])), beyond, float(crease[0]))
     iris = find_iris(image, face, name)
-    return Eyes(
+    return EyeMeasures(
         edge, crease, dark, ink, wing, *(_iris(iris.lab, iris.iris, iris.opening) if iris else (None, None))
     )
 
 
-def _darkness(lab: Lab, weight: Plane, around: float) -> tuple[float, Colour3]:
+def _darkness(lab: Lab, weight: Plane, around: float) -> tuple[float, LabColour]:
     """Return how dark a stroke is against an L* around it, 0 to 1, and the colour of its darker half."""
     mean = mean_of(lab, weight)
     if mean is None:
@@ -286,7 +286,7 @@ def _darkness(lab: Lab, weight: Plane, around: float) -> tuple[float, Colour3]:
     return float(np.clip(1.0 - mean[0] / max(around, 1.0), 0.0, 1.0)), mean if darker is None else darker
 
 
-def _iris(lab: Lab, ring: Plane, opening: Plane) -> tuple[Colour3 | None, Colour3 | None]:
+def _iris(lab: Lab, ring: Plane, opening: Plane) -> tuple[LabColour | None, LabColour | None]:
     """Return the colours of an iris and of the white about it."""
     white = opening * (opening > 0.9) * (ring < 0.05)
     white = white * (lab.light > statistics(lab.light, white)[0]) if float(white.sum()) > _LEAST else white

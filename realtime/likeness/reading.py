@@ -21,7 +21,7 @@ from realtime.effects.hair import FADING, Hair
 from realtime.effects.lips import AS_IT_IS, CONTRAST, Lips
 from realtime.effects.skin import Skin
 from realtime.likeness import norms
-from realtime.likeness.measures import WING, Colour3, Measures
+from realtime.likeness.measures import WING, LabColour, Measures
 
 # An effect weaker than this is left out.
 LEAST_STRENGTH = 0.05
@@ -60,7 +60,7 @@ class Light:
         cast = cast * norms.CAST.of(float(np.hypot(*cast)))
         return cls((float(cast[0]), float(cast[1])), float(found.skin[0]), brightness)
 
-    def neutral(self, colour: Colour3) -> Colour3:
+    def neutral(self, colour: LabColour) -> LabColour:
         """Return a colour as it is in plain, full light."""
         share = min(1.2, float(colour[0]) / max(self.skin, 1.0))
         shifted = colour - share * np.array([0.0, *self.cast])
@@ -188,7 +188,7 @@ READERS: Mapping[str, Reader] = {
 """By the effect's name, in the order of painting."""
 
 
-def rgb(colour: Colour3) -> Colour:
+def rgb(colour: LabColour) -> Colour:
     """Return the sRGB colour, 0 to 255, of CIELAB; with less chroma where RGB has not so much."""
     light = float(np.clip(colour[0], 0.0, 100.0))
     share = 1.0
