@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.engine import EngineUnavailable
-from engines.openvino import reason
+from engines.openvino import MAX_ISA, reason
 
 Picture = npt.NDArray[np.uint8]
 Output = npt.NDArray[np.float32]
@@ -41,8 +42,12 @@ def open_tflite(model: Path) -> Callable[[Picture], Output]:
         steps = PrePostProcessor(core.read_model(str(model)))
         steps.input().tensor().set_element_type(openvino.Type.u8)
         steps.input().preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
-        # Without a wish for precision OpenVINO computes in bf16 where the processor does.
-        compiled = core.compile_model(steps.build(), "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+        # Without a wish for precision OpenVINO computes in bf16 where the processor does; held to older
+        # instructions it would choose the same, and fail.
+        options = {"PERFORMANCE_HINT": "LATENCY"}
+        if MAX_ISA in os.environ:
+            options["INFERENCE_PRECISION_HINT"] = "f32"
+        compiled = core.compile_model(steps.build(), "CPU", options)
         request = compiled.create_infer_request()
     except RuntimeError as error:
         raise EngineUnavailable(f"OpenVINO could not compile {model}: {reason(error)}") from None

@@ -32,7 +32,7 @@ WING = 0.6
 SHADES = 5
 # Where roots end and tips begin, on the way that the effect goes from one to the other; and the share of the
 # hair that each must have.
-_ROOTS, _TIPS, _LEAST_ENDS = 0.15, 0.85, 0.06
+_ROOTS, _TIPS, _LEAST_ENDS = 0.2, 0.95, 0.06
 # Smallest share of what is looked at, in pixels, that says anything.
 _LEAST = 6.0
 
