@@ -29,9 +29,9 @@ for channel in np.argsort(-shares)[:4]:
 engine.close()
 
 # Prints:
-# engine: realtime b62d61e8, OpenVINO 2026.4.1
+# engine: realtime 28cf3d4f, OpenVINO 2026.4.1
 # (1, 19, 27136) float32 1.000
 # background: 33%
-# hair: 23%
 # cloth: 23%
+# hair: 23%
 # skin: 15%

@@ -2,7 +2,7 @@
 # How the shipped weights were made, from the sets under DATA to a release: training/reproduce.sh DATA RUNS OUT
 #
 # DATA holds celebamask-mini, hair, facesynthetics, landmarks68 and wide. Every run goes on where it was
-# stopped, so the script may be started again. In all about 560 minutes on two cores.
+# stopped, so the script may be started again. In all about 630 minutes on two cores.
 set -euo pipefail
 if [ $# -ne 3 ]; then
     echo "usage: training/reproduce.sh DATA RUNS OUT" >&2

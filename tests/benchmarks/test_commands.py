@@ -27,7 +27,7 @@ def test_engines_are_timed_with_starts(tmp_path: Path) -> None:
         "--batch",
         "1",
         "--threads",
-        "2",
+        "1",
         "--backends",
         "eager",
         "openvino",
@@ -62,6 +62,7 @@ def test_engines_are_timed_with_starts(tmp_path: Path) -> None:
     assert (tmp_path / "plots" / "engine.png").stat().st_size > 1000
 
 
+@pytest.mark.alone
 def test_engines_take_turns_beside_eager(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["engine", "--rounds", "2", "--batch", "2", "--threads", "1", "2", "--starts"]
     assert main([*arguments, "--backends", "eager", "openvino", "tensorrt"]) == 0
@@ -105,11 +106,11 @@ def test_openvino_is_held_to_older_instructions_and_the_profile_names_them(tmp_p
             if row.group == f"kernels {group}"
         }
         assert sum(kernels.values()) == pytest.approx(1.0, abs=0.02)
-        newer = sum(share for kernel, share in kernels.items() if "avx512" in kernel)
-        assert newer < 0.25 < sum(share for kernel, share in kernels.items() if "avx2" in kernel)
         longest = [row for row in result.rows if row.group == f"longest nodes {group}"]
         assert len(longest) == 25
-        assert "Convolution" in {row.figures["kind"] for row in longest[:5]}
+        convolutions = [row.figures["kernel"] for row in longest if row.figures["kind"] == "Convolution"]
+        assert len(convolutions) > 5
+        assert all("avx2" in str(kernel) for kernel in convolutions)
 
 
 @pytest.mark.alone

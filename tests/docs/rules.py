@@ -17,6 +17,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from realtime.app.config import RunConfig, split_output
 from realtime.batch.__main__ import main as batch_main
@@ -129,7 +130,11 @@ def _module(name: str, arguments: Sequence[str], folder: Path) -> str:
         return _batch(args, arguments, folder)
     if (name, *arguments[:1]) not in QUICK:
         return "read"
-    assert importlib.import_module(f"{name}.__main__").main(list(arguments)) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        if name == "engines":
+            # What the other tests have compiled is not cleared away.
+            patch.setattr("engines.cache.user_folder", lambda: folder / "cache")
+        assert importlib.import_module(f"{name}.__main__").main(list(arguments)) == 0
     return "run"
 
 

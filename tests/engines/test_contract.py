@@ -24,7 +24,7 @@ Crops = npt.NDArray[np.uint8]
 KINDS = [*((name, "auto") for name in BACKENDS), ("openvino", "fp32"), ("openvino", "int8")]
 
 
-def load(backend: str, precision: str, threads: int = 2) -> Engine:
+def load(backend: str, precision: str, threads: int = 1) -> Engine:
     """Load a back-end with the shipped weights; skip it where this machine can't run it."""
     try:
         engine, line = load_engine(backend, threads=threads, precision=precision, report=lambda line: None)
@@ -46,7 +46,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 @pytest.fixture(scope="module")
 def reference() -> Iterator[Engine]:
-    engine, _ = load_engine("eager", threads=2)
+    engine, _ = load_engine("eager", threads=1)
     yield engine
     engine.close()
 
@@ -75,7 +75,7 @@ def test_engines_agree_with_eager(engine: Engine, reference: Engine, portrait: C
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(kind))
 def test_a_closed_engine_says_so(kind: tuple[str, str]) -> None:
-    engine = load(*kind, threads=1)
+    engine = load(*kind)
     engine.close()
     engine.close()
     with pytest.raises(EngineError, match="closed"):

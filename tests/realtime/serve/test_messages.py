@@ -88,7 +88,7 @@ def test_the_catalogue_holds_every_effect_as_the_parser_reads_it() -> None:
     for item in offered["effects"]:
         options = ",".join(f"{option['name']}={option['default']}" for option in item["options"])
         assert parse_effect(f"{item['name']}:{options}") == EFFECTS[item["name"]]()
-    assert offered["start"] == ["lips:color=#b3123f,strength=0.7,gloss=0.4"]
+    assert offered["start"] == ["lips:color=#b3123f,strength=0.7,gloss=0.4,cover=0,contrast=none"]
     json.dumps(offered)
 
 
