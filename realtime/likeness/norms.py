@@ -31,7 +31,7 @@ GLOSS_MATTE, GLOSS_WET = Ramp(0.07, 0.03), Ramp(0.3, 0.45)
 
 LID, CREASE = (-31.0, -4.5, -7.5), (-21.5, -2.5, -5.0)
 LID_STEP = (14.0, 4.6, 5.2)
-LID_SCORE = Ramp(2.35, 3.5)
+LID_SCORE = Ramp(2.45, 3.6)
 
 LINE_SCORE, WING_SCORE = Ramp(0.82, 0.92), Ramp(0.55, 0.75)
 
