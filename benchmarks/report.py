@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
@@ -88,6 +89,13 @@ def compared(
     return [Row(group, name, baseline, times, known.get(name, {})) for name, times in measured.items()]
 
 
+def listed(line: str) -> str:
+    """Return a line as an item of a Markdown list, wrapped as the pages are."""
+    return textwrap.fill(
+        f"- {line}", 110, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+
+
 def table(result: Result, markdown: bool = False) -> str:
     """Return a result as text, a block a group; columns that a group has no use for are left out."""
     blocks = []
@@ -98,7 +106,7 @@ def table(result: Result, markdown: bool = False) -> str:
         blocks.append(
             _markdown(group, lines) if markdown else _aligned(f"{result.benchmark}: {group}", lines)
         )
-    notes = "\n".join(f"- {note}" if markdown else f"note: {note}" for note in result.notes)
+    notes = "\n".join(listed(note) if markdown else f"note: {note}" for note in result.notes)
     return "\n\n".join([*blocks, notes] if notes else blocks)
 
 

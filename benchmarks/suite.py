@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.machine import machine_lines
 from benchmarks.plots import write_plots
-from benchmarks.report import Result, table
+from benchmarks.report import Result, listed, table
 from realtime.errors import UsageError
 from realtime.sinks.sink import write_text
 
@@ -79,7 +79,7 @@ def publish(results: Sequence[Result], machine: Mapping[str, Any], page: Path) -
         raise UsageError(f"{page}: no such page; give the project's docs/benchmarks.md")
     text = page.read_text(encoding="utf-8")
     plots = write_plots(results, page.with_suffix(""))
-    text = _put(text, "machine", "\n".join(f"- {line}" for line in machine_lines(dict(machine))), page)
+    text = _put(text, "machine", "\n".join(map(listed, machine_lines(dict(machine)))), page)
     for result in results:
         pictures = [path for path in plots if path.stem.split("-")[0] == result.benchmark]
         links = [f"![{path.stem}]({page.stem}/{path.name})" for path in pictures]
