@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 from filelock import FileLock
@@ -27,7 +28,7 @@ from realtime.batch.worker import Outcome, Worker, remove_leftovers
 from realtime.errors import UsageError
 from realtime.masks import read
 from run_webcam import main as run_webcam
-from tests.conftest import VideoMaker, times
+from tests.conftest import Image, VideoMaker, times
 from tests.realtime.clips import FRAMES, Clip, write
 from tests.realtime.standin import QuickWorker
 
@@ -187,11 +188,12 @@ def test_ctrl_c_ends_with_a_report_and_nothing_half_done(log: Path, tmp_path: Pa
 
 
 def test_a_batch_of_the_real_parser_gives_what_the_front_door_gives(
-    make_video: VideoMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_video: VideoMaker, tmp_path: Path, portrait: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_video(frames=4)
     monkeypatch.chdir(tmp_path)
-    args = ["--effect", "lips", "--threads", "1", "--mask-format", "npz"]
+    cv2.imwrite("photo.png", portrait[..., ::-1])
+    args = ["--like", "photo.png", "--effect", "lips", "--threads", "1", "--mask-format", "npz"]
     assert run_webcam(["--source", "clip.mp4", "--output", "one.mp4", "--masks", "one", *args]) == 0
     assert batch.main(["clip.mp4", "--output-dir", "out", "--masks", "masks", *args]) == 0
 
@@ -500,8 +502,8 @@ def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     own = "output-dir no-video keep-folders jobs ray attempts"
     shared = (
-        "effect preset compare codec crf masks mask-format resume max-frames backend precision require-gpu "
-        "weights threads max-faces detect-every smooth tta"
+        "effect preset like like-parts like-face compare codec crf masks mask-format resume max-frames "
+        "backend precision require-gpu weights threads max-faces detect-every smooth tta"
     )
     for flag in (*own.split(), *shared.split()):
         assert f"--{flag}" in text
