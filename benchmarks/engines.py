@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -92,12 +92,12 @@ def _profiles(args: argparse.Namespace, threads: int, notes: dict[str, None]) ->
             notes[f"openvino {precision}: no profile: {file} is not shipped or not asked for"] = None
             continue
         nodes = profile(checkpoint.verified(file), threads, args.rounds)
-        kernels: Counter[str] = Counter()
+        kernels: defaultdict[str, float] = defaultdict(float)
         for node in nodes:
-            kernels[node.kernel] += node.seconds  # type: ignore[assignment]
+            kernels[node.kernel] += node.seconds
         whole = sum(kernels.values())
         group = f"openvino {precision}, {_some(threads, 'thread')}"
-        for kernel, seconds in kernels.most_common():
+        for kernel, seconds in sorted(kernels.items(), key=lambda item: -item[1]):
             figures: dict[str, Figure] = {"ms": round(1e3 * seconds, 3), "share": round(seconds / whole, 3)}
             yield Row(f"kernels of {group}", kernel, figures=figures)
         for node in sorted(nodes, key=lambda node: -node.seconds)[:LONGEST]:

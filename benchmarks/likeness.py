@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,12 @@ import numpy.typing as npt
 
 from benchmarks.report import Figure, Result, Row
 from engines.loader import available_cores
-from realtime.effects import Effect, format_effect, parse_effect
+from realtime.effects import Effect, effect_name, parse_effect
 from realtime.errors import RealtimeError, UsageError
 from realtime.frames import Image, ParsedFace
 from realtime.likeness import READERS, Look, PhotoError, read_look
 from realtime.likeness.measures import measure
-from realtime.likeness.norms import LIPS_REDDER
+from realtime.likeness.norms import lips_redder
 from realtime.parser import FaceParser
 from realtime.presets import PRESETS, load_preset
 from realtime.sinks.image import save_image
@@ -85,8 +86,12 @@ def run(args: argparse.Namespace) -> Result:
         if len(photos) < 2:
             raise RealtimeError(f"{args.data}: fewer than two photos whose look can be read")
         rows = [_unpainted(photos, seconds)]
-        rows += [_round_trip(name, photos, parser) for name in PRESETS]
-        rows += _across(photos, parser)
+        evening = list(_made_up("evening", photos, parser))
+        rows += [
+            _round_trip(name, evening if name == "evening" else _made_up(name, photos, parser))
+            for name in PRESETS
+        ]
+        rows += _across(photos, [after for _, after in evening])
     if args.sheet is not None:
         save_image(args.sheet, _sheet(photos))
         notes.append(f"wrote {args.sheet}")
@@ -105,9 +110,9 @@ def _norms(photos: Sequence[Photo]) -> Iterator[Row]:
             "brows over skin": None if seen.brows is None else seen.brows / seen.skin[0],
         }
         if seen.lips is not None:
-            redder = np.array([0.0, LIPS_REDDER * (seen.skin[0] - 65.0), 0.0])
+            redder = np.array([0.0, lips_redder(float(seen.skin[0])), 0.0])
             values["lips less skin"] = seen.lips.colour - seen.skin - redder
-            values["gloss over contrast"] = seen.lips.gloss / max(seen.lips.deviation, 1.0)
+            values["gloss over contrast"] = seen.lips.shine
         if seen.eyes is not None:
             values |= {
                 "lid less skin": seen.eyes.lid - seen.skin,
@@ -142,14 +147,24 @@ def _photos(
             raise RealtimeError(f"{data / 'images' / name}.jpg: cannot be read as an image")
         image = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
         start = time.perf_counter()
-        faces = parser.parse(image)
         try:
-            look = read_look(image, faces)
+            photo = _read(image, parser)
         except PhotoError as error:
             notes.append(f"{name}: left out: {error}")
             continue
         seconds.append(time.perf_counter() - start)
-        yield Photo(image, faces[0], look)
+        yield photo
+
+
+def _read(image: Image, parser: FaceParser) -> Photo:
+    """Parse and read an image of one face.
+
+    Raises:
+        PhotoError: if no look can be read.
+    """
+    faces = parser.parse(image)
+    look = read_look(image, faces)
+    return Photo(image, faces[0], look)
 
 
 def painted(photo: Photo, effects: Sequence[Effect]) -> Image:
@@ -161,8 +176,7 @@ def painted(photo: Photo, effects: Sequence[Effect]) -> Image:
 
 
 def _strength(look: Look, name: str) -> float:
-    found = zip(look.texts, look.effects, strict=True)
-    return next((effect.strength for text, effect in found if text.startswith(f"{name}:")), 0.0)
+    return next((effect.strength for effect in look.effects if effect_name(effect) == name), 0.0)
 
 
 def _left_out(looks: Sequence[Look], name: str) -> float:
@@ -176,48 +190,44 @@ def _unpainted(photos: Sequence[Photo], seconds: Sequence[float]) -> Row:
     return Row("photos as they are", "unpainted", figures=figures)
 
 
-def _round_trip(name: str, photos: Sequence[Photo], parser: FaceParser) -> Row:
-    """Paint a preset, read the photo as if it were another, and paint what was read on the unpainted one."""
-    effects = [parse_effect(text) for text in load_preset(name).effects]
-    worn = [effect for effect in effects if format_effect(effect).partition(":")[0] not in _NOT_WORN]
+def _worn(preset: str) -> list[Effect]:
+    effects = [parse_effect(text) for text in load_preset(preset).effects]
+    return [effect for effect in effects if effect_name(effect) not in _NOT_WORN]
+
+
+def _made_up(preset: str, photos: Sequence[Photo], parser: FaceParser) -> Iterator[tuple[Photo, Photo]]:
+    """Return each photo, and what is read of it as if it were another once a preset was painted on it."""
+    worn = _worn(preset)
+    for photo in photos:
+        with contextlib.suppress(PhotoError):
+            yield photo, _read(painted(photo, worn), parser)
+
+
+def _round_trip(preset: str, made_up: Iterable[tuple[Photo, Photo]]) -> Row:
+    """Paint what was read of a made up photo on the unpainted one."""
     looks: list[Look] = []
     differences: dict[tuple[str, ...], list[float]] = {LIPS: [], HAIR: []}
-    for photo in photos:
-        wanted = painted(photo, worn)
-        faces = parser.parse(wanted)
-        if not faces:
-            continue
-        try:
-            look = read_look(wanted, faces)
-        except PhotoError:
-            continue
-        looks.append(look)
-        result = painted(photo, look.effects)
+    for photo, wanted in made_up:
+        looks.append(wanted.look)
+        result = painted(photo, wanted.look.effects)
         for part, found in differences.items():
             where = sure(photo.face, part)
             if where is not None:
-                found.append(difference(mean_colour(wanted, where), mean_colour(result, where)))
+                found.append(difference(mean_colour(wanted.image, where), mean_colour(result, where)))
     figures: dict[str, Figure] = {
         "lips_de2000": round(float(np.median(differences[LIPS])), 2),
         "hair_de2000": round(float(np.median(differences[HAIR])), 2),
     }
-    names = {format_effect(effect).partition(":")[0] for effect in worn}
+    names = {effect_name(effect) for effect in _worn(preset)}
     # Hair has a colour always, and is read always: see docs/effects.md.
     others = {other: _left_out(looks, other) for other in READERS if other not in names and other != "hair"}
     for other, share in others.items():
         figures[f"{other}_left_out"] = round(share, 3)
-    return Row("painted by a preset, read, painted on the unpainted photo", name, figures=figures)
+    return Row("painted by a preset, read, painted on the unpainted photo", preset, figures=figures)
 
 
-def _across(photos: Sequence[Photo], parser: FaceParser) -> list[Row]:
+def _across(photos: Sequence[Photo], made_up: Sequence[Photo]) -> list[Row]:
     """Carry the look of each photo to another person, as it is and painted by `evening`."""
-    evening = [parse_effect(text) for text in load_preset("evening").effects]
-    made_up = []
-    for photo in photos:
-        image = painted(photo, evening)
-        faces = parser.parse(image)
-        if faces:
-            made_up.append(Photo(image, faces[0], read_look(image, faces)))
     rows = []
     for name, sources in (("unpainted photos", photos), ("photos painted by evening", made_up)):
         kept: dict[str, list[float]] = {"lips": [], "hair": []}

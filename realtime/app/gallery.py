@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -58,9 +58,10 @@ def gallery(shown: str = "effects") -> Image:
     portrait = np.asarray(cv2.resize(demo_portrait(), size, interpolation=cv2.INTER_CUBIC), np.uint8)
     with FaceParser(max_faces=1) as parser:
         faces = parser.parse(portrait)
-        wanted: Iterable[tuple[str, Sequence[str]]] = {"steps": STEPS}.get(shown) or _wanted()
         if shown == "like":
             wanted = _like(portrait, faces, parser)
+        else:
+            wanted = iter(STEPS) if shown == "steps" else _wanted()
         tiles = [_tile(caption, effects, portrait, faces) for caption, effects in wanted]
     if shown != "effects":
         return np.hstack(tiles)

@@ -1,9 +1,10 @@
 """Part-aware effects: one file each, and the registry that parses what users write."""
 
-from realtime.effects.effect import Cutting, Effect, Prepared
+from realtime.effects.effect import Cutting, Effect, Prepared, with_strength
 from realtime.effects.registry import (
     EFFECTS,
     describe_effects,
+    effect_name,
     format_effect,
     need_the_whole_head,
     parse_effect,
@@ -15,7 +16,9 @@ __all__ = [
     "Effect",
     "Prepared",
     "describe_effects",
+    "effect_name",
     "format_effect",
     "need_the_whole_head",
     "parse_effect",
+    "with_strength",
 ]

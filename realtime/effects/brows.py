@@ -9,8 +9,8 @@ import cv2
 
 from realtime.effects.effect import Colour
 from realtime.effects.paint import blend
-from realtime.effects.patch import EDGE_RADIUS, FINE_DETAIL, Patch
-from realtime.effects.tone import Lab, ramp, tinted, to_lab, to_rgb
+from realtime.effects.patch import find_small
+from realtime.effects.tone import Lab, ramp, tinted, to_rgb
 from realtime.frames import Image, ParsedFace, Plane
 
 BROWS = ("r_brow", "l_brow")
@@ -49,12 +49,10 @@ def find_brow(image: Image, face: ParsedFace, name: str) -> tuple[Image, Lab, Pl
 
     None where it is not seen.
     """
-    plane = face.paint_plane(name)
-    patch = Patch.around(image, face, plane, margin=EDGE_RADIUS, detail=FINE_DETAIL)
-    if patch is None:
+    found = find_small(image, face, face.paint_plane(name))
+    if found is None:
         return None
-    alpha = patch.refined(plane)
-    lab = to_lab(patch.pixels)
+    patch, lab, alpha = found
     # The skin around is what a hair is darker than.
     skin = cv2.blur(lab.light, (2 * (patch.size[1] // 4) + 1, 2 * (patch.size[0] // 2) + 1))
     return patch.pixels, lab, alpha * (0.25 + 0.75 * ramp(skin - lab.light, -2.0, 14.0))

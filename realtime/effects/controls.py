@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from dataclasses import dataclass
 
-from realtime.effects import Effect, format_effect
+from realtime.effects import Effect, effect_name, with_strength
 
 # Of one press of an arrow key.
 STEP = 0.05
@@ -40,7 +39,7 @@ class Controls:
     def __init__(self, effects: Sequence[Effect]) -> None:
         self._lock = threading.Lock()
         self._effects = list(effects)
-        self._names = [format_effect(effect).partition(":")[0] for effect in effects]
+        self._names = [effect_name(effect) for effect in effects]
         self._on = [True] * len(effects)
         self._chosen = 0
 
@@ -88,5 +87,4 @@ class Controls:
     def _set(self, index: int, strength: float) -> None:
         bounded = round(min(1.0, max(0.0, strength)), 3)
         # Effects are frozen dataclasses: a frame that is being painted keeps the one it began with.
-        changed: Any = replace(cast(Any, self._effects[index]), strength=bounded)
-        self._effects[index] = changed
+        self._effects[index] = with_strength(self._effects[index], bounded)

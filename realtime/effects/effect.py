@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from dataclasses import replace
+from typing import Any, Protocol, cast, runtime_checkable
 
 from realtime.errors import UsageError
 from realtime.frames import Image, ParsedFace
@@ -32,6 +33,13 @@ class Effect(Protocol):
             faces: of this very image.
         """
         ...
+
+
+def with_strength(effect: Effect, strength: float) -> Effect:
+    """Return the same effect at another strength, 0 to 1; the given one stays as it is."""
+    # Every effect is a frozen dataclass, which a protocol can't say.
+    changed: Effect = replace(cast(Any, effect), strength=strength)
+    return changed
 
 
 @runtime_checkable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -80,17 +81,10 @@ class Hair:
         if self._lightens(mean):
             alpha *= self._no_halo(patch, small_alpha, mean, deviation)
         _clear_bars(alpha, patch, picture)
-        own = (
-            None
-            if self.shades is None
-            else quantiles(np.asarray(grey, np.uint8), small_alpha, len(self.shades))
-        )
-
-        def table(colour: Colour) -> Image:
-            if own is None or self.shades is None:
-                return self._table(colour, mean, deviation, dim)
-            return self._shaded(colour, self.shades, own, dim)
-
+        table = partial(self._table, mean=mean, deviation=deviation, dim=dim)
+        if self.shades is not None:
+            own = quantiles(np.asarray(grey, np.uint8), small_alpha, len(self.shades))
+            table = partial(self._shaded, shades=self.shades, own=own, dim=dim)
         painted = cv2.applyColorMap(patch.grey, table(self.color))
         if self.tips is not None:
             ends = cv2.applyColorMap(patch.grey, table(self.tips))

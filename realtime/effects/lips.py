@@ -11,8 +11,8 @@ import numpy as np
 from realtime.effects.effect import Colour
 from realtime.effects.light import brightness
 from realtime.effects.paint import blend
-from realtime.effects.patch import EDGE_RADIUS, FINE_DETAIL, Patch
-from realtime.effects.tone import Lab, lab_of, ramp, statistics, to_lab, to_rgb
+from realtime.effects.patch import find_small
+from realtime.effects.tone import Lab, lab_of, ramp, statistics, to_rgb
 from realtime.frames import Image, ParsedFace, Plane
 
 LIPS = ("u_lip", "l_lip")
@@ -94,12 +94,10 @@ def find_lips(image: Image, face: ParsedFace) -> tuple[Image, Lab, Plane] | None
     Returns:
         (h, w, 3) uint8 RGB, a picture as large, and (h, w) float32, 0 to 1; None where they are not seen.
     """
-    plane = face.paint_plane(LIPS)
-    patch = Patch.around(image, face, plane, margin=EDGE_RADIUS, detail=FINE_DETAIL)
-    if patch is None:
+    found = find_small(image, face, face.paint_plane(LIPS))
+    if found is None:
         return None
-    alpha = patch.refined(plane)
-    lab = to_lab(patch.pixels)
+    patch, lab, alpha = found
     alpha *= 1.0 - _teeth(lab, alpha, patch.enlarge(patch.sample(face.paint_plane("mouth"))))
     return (patch.pixels, lab, alpha) if float(alpha.sum()) > LEAST_AREA else None
 

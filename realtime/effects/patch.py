@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from realtime.effects.tone import Lab, to_lab
 from realtime.frames import Image, ParsedFace, Plane
 from realtime.frames.geometry import whole_steps
 
@@ -120,6 +121,18 @@ class Patch:
         if self.step == 1:
             return self.grey
         return np.asarray(cv2.cvtColor(self.small, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def find_small(image: Image, face: ParsedFace, plane: Plane) -> tuple[Patch, Lab, Plane] | None:
+    """Return the patch of a small part, its pixels' CIELAB and its refined alpha (h, w); None where unseen.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        face: of this image.
+        plane: (O, O) float32, 0 to 1, in crop coordinates.
+    """
+    patch = Patch.around(image, face, plane, margin=EDGE_RADIUS, detail=FINE_DETAIL)
+    return None if patch is None else (patch, to_lab(patch.pixels), patch.refined(plane))
 
 
 def local_model(guide: Image, plane: Plane, radius: int) -> tuple[Plane, Plane]:

@@ -41,13 +41,18 @@ EFFECTS: Mapping[str, type[Any]] = {
 # What paints more than the inner face: hair, clothes, all there is of a person.
 _WHOLE_HEAD = (Hair, Background, Cutout, Overlay)
 
+
+def _or_none(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    return lambda text: None if text == "none" else read(text)
+
+
 # By the option's declared type, as written.
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "Colour": parse_colour,
-    "Colour | None": lambda text: None if text == "none" else parse_colour(text),
-    "Shades | None": lambda text: None if text == "none" else parse_shades(text),
+    "Colour | None": _or_none(parse_colour),
+    "Shades | None": _or_none(parse_shades),
     "float": parse_share,
-    "float | None": lambda text: None if text == "none" else parse_share(text),
+    "float | None": _or_none(parse_share),
     "bool": parse_switch,
     "str": str,
 }
@@ -79,9 +84,14 @@ def parse_effect(text: str, files: bool = True) -> Effect:
     return effect
 
 
+def effect_name(effect: Effect) -> str:
+    """Return what users call an effect, such as "lips"."""
+    return next(name for name, kind in EFFECTS.items() if type(effect) is kind)
+
+
 def format_effect(effect: Effect) -> str:
     """Return what `parse_effect` makes the same effect of, with every option."""
-    name = next(name for name, kind in EFFECTS.items() if type(effect) is kind)
+    name = effect_name(effect)
     options = (f"{field.name}={_show(getattr(effect, field.name))}" for field in fields(EFFECTS[name]))
     return f"{name}:{','.join(options)}"
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.frames.geometry import BORDER_FADE, HEAD_FADE, Alignment
+from realtime.frames.geometry import BORDER_FADE, HEAD_FADE, Alignment, seen_from
 from stn_icnn.labels import CLASS_ID
 from stn_icnn.packing import HEAD_WIDTH
 
@@ -168,7 +168,7 @@ class ParsedFace:
             if region is None:
                 continue
             region = _within(region, covered)
-            inside = _seen_from(region, covered)
+            inside = seen_from(region, covered)
             value, so_far = self.sample(plane, *region), best[inside]
             best_id[inside][value > so_far] = class_id
             np.maximum(so_far, value, out=so_far)
@@ -383,12 +383,6 @@ def _within(region: tuple[slice, slice], outer: tuple[slice, slice]) -> tuple[sl
     rows, columns = (
         slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(region, outer, strict=True)
     )
-    return rows, columns
-
-
-def _seen_from(region: tuple[slice, slice], outer: tuple[slice, slice]) -> tuple[slice, slice]:
-    """Return a rectangle of the image in the coordinates of another one around it."""
-    rows, columns = (slice(a.start - b.start, a.stop - b.start) for a, b in zip(region, outer, strict=True))
     return rows, columns
 
 

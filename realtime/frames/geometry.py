@@ -127,6 +127,12 @@ def region_around(points: Points, image_size: tuple[int, int], margin: float = 0
     return rows, columns
 
 
+def seen_from(region: tuple[slice, slice], outer: tuple[slice, slice]) -> tuple[slice, slice]:
+    """Return a rectangle of the image in the coordinates of another one around it."""
+    rows, columns = (slice(a.start - b.start, a.stop - b.start) for a, b in zip(region, outer, strict=True))
+    return rows, columns
+
+
 def whole_steps(found: slice, step: int, limit: int) -> slice:
     """Make a range a whole number of steps long, inside 0 to `limit` where it has room for them."""
     length = min(-(-(found.stop - found.start) // step) * step, limit)

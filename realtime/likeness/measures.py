@@ -22,6 +22,7 @@ from realtime.effects.patch import Patch
 from realtime.effects.skin import find_skin
 from realtime.effects.tone import Lab, grey_lightness, statistics, to_lab
 from realtime.frames import Image, ParsedFace, Plane
+from realtime.frames.geometry import seen_from
 from realtime.likeness.norms import TWO_TONED
 
 LabColour = npt.NDArray[np.float64]
@@ -50,6 +51,11 @@ class LipMeasures:
     colour: LabColour
     deviation: float
     gloss: float
+
+    @property
+    def shine(self) -> float:
+        """Return the gloss over the deviation: lips with more contrast have higher ridges anyway."""
+        return self.gloss / max(self.deviation, 1.0)
 
 
 @dataclass(frozen=True)
@@ -267,10 +273,8 @@ def _eye(image: Image, face: ParsedFace, name: str, skin: LabColour) -> EyeMeasu
     dark, ink = _darkness(inked, stroke, float(skin[0]))
     # Of the winged stroke what the one without has not.
     wide, longer = winged
-    plain = np.zeros(face.image_size, np.float32)
-    plain[place] = stroke
-    beyond = np.where(plain[wide] > 0.05, 0.0, longer).astype(np.float32)
-    wing, _ = _darkness(to_lab(np.ascontiguousarray(image[wide])), beyond, float(crease[0]))
+    longer[seen_from(place, wide)][stroke > 0.05] = 0.0
+    wing, _ = _darkness(to_lab(np.ascontiguousarray(image[wide])), longer, float(crease[0]))
     iris = find_iris(image, face, name)
     return EyeMeasures(
         edge, crease, dark, ink, wing, *(_iris(iris.lab, iris.iris, iris.opening) if iris else (None, None))

@@ -23,9 +23,10 @@ class Ramp(NamedTuple):
         return share * share * (3.0 - 2.0 * share)
 
 
-# L*, a*, b* against the skin's: mean of what is natural; a* gained for each L* of the skin above 65; how far
-# from all that is not yet unusual, and steps from there on.
+# L*, a*, b* against the skin's: mean of what is natural; a* gained for each L* of the skin above that of
+# `LIPS_LIGHT`; how far from all that is not yet unusual, and steps from there on.
 LIPS, LIPS_REDDER, LIPS_FREE, LIPS_STEP = (-15.0, 12.5, -3.5), 0.3, (30.0, 6.0, 12.0), (8.0, 6.0, 4.0)
+LIPS_LIGHT = 65.0
 LIPS_SCORE = Ramp(0.3, 0.75)
 # Ridges' mean over the deviation of L*: matte, usual and wet.
 GLOSS_MATTE, GLOSS_WET = Ramp(0.07, 0.03), Ramp(0.3, 0.45)
@@ -62,3 +63,8 @@ CAST = Ramp(6.0, 12.0)
 
 # a* and b* of a photograph in black and white, at most, mean over its face.
 GREY = 3.0
+
+
+def lips_redder(skin: float) -> float:
+    """Return by how much more a* lips differ from a skin of this L* than from one of `LIPS_LIGHT`."""
+    return LIPS_REDDER * (skin - LIPS_LIGHT)

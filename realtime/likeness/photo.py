@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from dataclasses import dataclass
 
 import numpy as np
 
-from realtime.effects import Effect, format_effect
+from realtime.effects import Effect, format_effect, with_strength
 from realtime.effects.light import brightness
 from realtime.effects.tone import to_lab
 from realtime.errors import RealtimeError, UsageError
@@ -88,7 +87,7 @@ def read_look(
     for name in wanted:
         effect = READERS[name](found, light)
         if effect is not None and effect.strength >= LEAST_STRENGTH:
-            effects.append(_rounded(effect))
+            effects.append(with_strength(effect, round(effect.strength, 2)))
     return Look(tuple(effects), tuple(_left_out(found, face, wanted)))
 
 
@@ -118,8 +117,3 @@ def _left_out(found: Measures, face: ParsedFace, wanted: Sequence[str]) -> list[
         if there and missing:
             lines.append(f"{', '.join(missing)}: left out, {why}")
     return lines
-
-
-def _rounded(effect: Effect) -> Effect:
-    changed: Any = replace(cast(Any, effect), strength=round(effect.strength, 2))
-    return cast(Effect, changed)

@@ -76,12 +76,11 @@ def read_lips(found: Measures, light: Light) -> Effect | None:
     if lips is None:
         return None
     apart = lips.colour - found.skin - norms.LIPS
-    apart[1] -= norms.LIPS_REDDER * (found.skin[0] - 65.0)
+    apart[1] -= norms.lips_redder(float(found.skin[0]))
     # Darker than lips are, or redder, or of another hue either way.
     beyond = np.array([-apart[0], apart[1], abs(apart[2])]) - norms.LIPS_FREE
     score = float((beyond / norms.LIPS_STEP).max())
-    shine = lips.gloss / max(lips.deviation, 1.0)
-    gloss = AS_IT_IS * (1.0 - norms.GLOSS_MATTE.of(shine)) + 0.4 * norms.GLOSS_WET.of(shine)
+    gloss = AS_IT_IS * (1.0 - norms.GLOSS_MATTE.of(lips.shine)) + 0.4 * norms.GLOSS_WET.of(lips.shine)
     return Lips(
         color=rgb(light.neutral(lips.colour)),
         strength=norms.LIPS_SCORE.of(score),
