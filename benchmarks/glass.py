@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from benchmarks.clips import SIZES, SteadyCamera, portraits
@@ -33,6 +32,7 @@ from realtime.faces.tracker import FaceTracker
 from realtime.frames import Frame, Image, RenderedFrame
 from realtime.native_logs import hide_native_logs
 from realtime.pipeline import Pipeline, Stage
+from realtime.pipeline.threads import hold_opencv
 from realtime.sinks import WindowSink
 
 HELP = "latency from capture to the shown pixels, read back from the screen"
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> Result:
     Raises:
         SinkError: if there is no display, or it can't be seen.
     """
-    cv2.setNumThreads(1)
+    hold_opencv()
     threads = args.threads or available_cores()
     with contextlib.ExitStack() as undo:
         kind = undo.enter_context(display(args.virtual))

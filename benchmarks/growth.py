@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
-import cv2
 import numpy as np
 
 from benchmarks.clips import SIZES, portraits, to_and_fro
@@ -19,6 +18,7 @@ from engines.loader import available_cores
 from realtime.faces.detector import FaceDetector
 from realtime.faces.tracker import FaceTracker
 from realtime.frames import Detection, Image
+from realtime.pipeline.threads import hold_opencv
 
 HELP = "cost against faces (1 to 8) and frame size (480p to 4K)"
 ROUNDS = 40
@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Result:
     """Run it; see the docstring of the module."""
-    cv2.setNumThreads(1)
+    hold_opencv()
     threads = args.threads or available_cores()
     engine, line = load_engine(threads=threads, max_batch=max([1, *args.faces]))
     with ExitStack() as undo:

@@ -8,7 +8,6 @@ from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from benchmarks.agreement import agreement
@@ -27,6 +26,7 @@ from realtime.faces.smoothing import STRENGTH
 from realtime.faces.tracker import FaceTracker
 from realtime.frames import Image
 from realtime.people.segmenter import person_segmenter
+from realtime.pipeline.threads import hold_opencv
 
 HELP = "beside FaceLandmarker, a person segmenter, BiSeNet-ResNet18 and the paper's network"
 ROUNDS = 10
@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Result:
     """Run it; see the docstring of the module."""
-    cv2.setNumThreads(1)
+    hold_opencv()
     threads = args.threads or available_cores()
     notes: list[str] = []
     # MediaPipe takes no number of threads: the same cores for all is the one setting that binds both.

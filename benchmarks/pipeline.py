@@ -27,6 +27,7 @@ from realtime.faces.tracker import FaceTracker
 from realtime.frames import Frame, Image, RenderedFrame
 from realtime.native_logs import hide_native_logs
 from realtime.pipeline import Pipeline, Report, Stage
+from realtime.pipeline.threads import engine_threads, hold_opencv
 from realtime.sinks import NullSink, Sink, open_output
 from realtime.sources import Source, open_source
 
@@ -61,7 +62,8 @@ class Case:
     Attributes:
         seconds: of a frame: each run's mean where a file was done, each frame's latency where it is live.
         ratios: of each round, to the baseline's run beside it.
-        reports, traces, cpu: of the runs.
+        reports, traces, cpu: of the runs; cpu is the share of all cores that was used.
+        busy: seconds of processor time a frame, of each run.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -69,6 +71,7 @@ class Case:
     reports: list[Report] = field(default_factory=list)
     traces: list[Trace] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
+    busy: list[float] = field(default_factory=list)
 
     def figures(self) -> dict[str, Figure]:
         """Return frames a second, drops and use of the CPU: of all rounds."""
@@ -79,6 +82,7 @@ class Case:
             "fps": round(float(np.median(fps)), 1),
             "dropped_share": round(float(np.mean([report.drop_rate for report in self.reports])), 3),
             "cpu_share": round(float(np.median(self.cpu)), 3),
+            "cpu_ms": round(float(np.median(self.busy)) * 1e3, 2),
         }
 
     def stages(self) -> dict[str, dict[str, Figure]]:
@@ -101,13 +105,17 @@ class Case:
 
 def run(args: argparse.Namespace) -> Result:
     """Run it; see the docstring of the module."""
-    cv2.setNumThreads(1)
-    threads = args.threads or available_cores()
+    hold_opencv()
+    threads = {kind: args.threads or engine_threads(kind == "file") for kind in args.kinds}
     rows: list[Row] = []
+    notes: list[str] = []
     traces: dict[str, dict[str, float]] = {}
     with ExitStack() as undo, hide_native_logs():
-        engine, line = load_engine(threads=threads, max_batch=max(args.faces))
-        undo.callback(engine.close)
+        engines: dict[str, Engine] = {}
+        for kind in args.kinds:
+            engines[kind], line = load_engine(threads=threads[kind], max_batch=max(args.faces))
+            undo.callback(engines[kind].close)
+            notes.append(f"{kind}: {line}")
         folder = Path(undo.enter_context(tempfile.TemporaryDirectory()))
         for size in args.sizes:
             for faces in [1] if args.clip else args.faces:
@@ -115,15 +123,14 @@ def run(args: argparse.Namespace) -> Result:
                 group = f"{size}, {'clip' if args.clip else f'{faces} face' + 's' * (faces > 1)}"
                 for kind in args.kinds:
                     measure = measure_files if kind == "file" else measure_live
-                    cases = measure(images, args.frames, args.rounds, engine, faces, folder)
+                    cases = measure(images, args.frames, args.rounds, engines[kind], faces, folder)
                     rows += _rows(f"{kind}, {group}", cases)
                     whole = list(cases.values())[-1]
                     stages = whole.stages().items()
                     rows += [Row(f"{kind}, {group}: stages", name, figures=taken) for name, taken in stages]
                     traces[f"{kind}, {group}"] = whole.traces[-1].waterfall()
     settings = {"threads": threads, "rounds": args.rounds, "frames": args.frames, "effects": list(EFFECTS)}
-    notes = [
-        line,
+    notes += [
         "file: a round's time is its whole run's over its frames; live: latencies of frames, capture to sink",
         "wait: how long a stage had no frame to work on; in plots, how long the frame waited for the stage",
     ]
@@ -188,6 +195,7 @@ def run_traced(source: Source, sink: Sink, stages: Works, case: Case) -> Trace:
     begun = clock()
     case.reports.append(pipeline.run())
     case.cpu.append(cpu_share(begun, available_cores()))
+    case.busy.append((clock()[1] - begun[1]) / max(1, case.reports[-1].frames))
     case.traces.append(trace)
     return trace
 

@@ -8,8 +8,6 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
-
 from benchmarks import quality, temporal
 from benchmarks.known_faces import KnownFaces, read_known_faces
 from benchmarks.quality_sink import QualitySink
@@ -26,6 +24,7 @@ from realtime.frames import Image, ParsedFrame, RenderedFrame
 from realtime.native_logs import hide_native_logs
 from realtime.people import PersonGate
 from realtime.pipeline import Pipeline, Stage
+from realtime.pipeline.threads import hold_opencv
 from realtime.sinks.image import IMAGE_SUFFIXES, save_image
 from realtime.sinks.sink import check_writable, one_of
 from realtime.sources import open_source
@@ -59,7 +58,7 @@ def run(args: argparse.Namespace) -> Result:
         UsageError: if a flag, a clip or the file of known faces makes no sense.
         RealtimeError, EngineError, CheckpointError: if a clip, a model, an engine or weights can't be had.
     """
-    cv2.setNumThreads(1)
+    hold_opencv()
     names = _check(args)
     known = None if args.people is None else read_known_faces(args.people)
     notes: list[str] = []

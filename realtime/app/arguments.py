@@ -76,7 +76,12 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     )
     add("--require-gpu", action="store_true", help="fail rather than run on the CPU")
     add("--weights", type=Path, metavar="FILE", help="a .safetensors file (default: the shipped one)")
-    add("--threads", type=int, metavar="N", help="CPU threads of the engine (default: one a core)")
+    add(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="CPU threads of the engine (default: one a core; for a video file half as many)",
+    )
     add("--max-faces", type=int, default=4, metavar="N", help="faces a frame, the largest (default: 4)")
     add("--detect-every", type=int, default=5, metavar="N", help="frames between searches for faces (5)")
     add(

@@ -48,7 +48,7 @@ class RunConfig:
         precision: "auto", "fp32", "fp16" or "int8".
         require_gpu: fail rather than run on the CPU.
         weights: a .safetensors file; None for the shipped weights.
-        threads: CPU threads of the engine; None for one a core.
+        threads: CPU threads of the engine; None for `realtime.pipeline.threads.engine_threads`.
         max_faces: at most so many faces a frame.
         camera_size: "WIDTHxHEIGHT" asked of a camera.
         camera_fps: frames a second asked of a camera.

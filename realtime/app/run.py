@@ -33,6 +33,7 @@ from realtime.media import SourceInfo
 from realtime.native_logs import hide_native_logs
 from realtime.people import PersonGate
 from realtime.pipeline import Pipeline, Report, Stage
+from realtime.pipeline.threads import engine_threads, hold_opencv
 from realtime.presets import save_preset
 from realtime.serve import serve
 from realtime.sinks import ContactSheetSink, MaskSink, NullSink, ProgressSink, Sink, WindowSink, open_output
@@ -48,8 +49,7 @@ def run(config: RunConfig) -> int:
     """Run a configuration and tell the user how it went; return the exit code."""
     # Errors are told by us, in one line.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    # The stages are threads already; OpenCV's own would fight them and the engine for the cores.
-    cv2.setNumThreads(1)
+    hold_opencv()
     try:
         with hide_native_logs(), _leaving_at_once(), contextlib.ExitStack() as undo:
             engine = LazyEngine(config, undo)
@@ -77,14 +77,18 @@ class LazyEngine:
         self.line = ""
         self._loaded: Engine | None = None
 
-    def get(self) -> Engine:
-        """Return it; print its line where that is wanted."""
+    def get(self, throughput: bool = False) -> Engine:
+        """Return it; print its line where that is wanted.
+
+        Args:
+            throughput: see `engine_threads`; it counts where it is loaded now and no number was asked for.
+        """
         if self._loaded is None:
             config = self._config
             self._loaded, self.line = load_engine(
                 config.backend,
                 config.weights,
-                config.threads,
+                config.threads or engine_threads(throughput),
                 config.precision,
                 config.require_gpu,
                 config.max_faces,
@@ -141,11 +145,11 @@ def run_job(config: RunConfig, engines: LazyEngine, keep_journal: bool = False) 
         renderer = Renderer(controls.effects, config.compare)
         window = WindowParts(controls, lambda: pipeline.figures(), lambda: renderer.render(last[0]))
         sinks = _open_sinks(config, source.info, output, undo, window)
-        engine = engines.get()
+        still, live = source.info.still, source.info.live
+        engine = engines.get(throughput=not (still or live) and config.tta_for(still) == 1)
         detector = FaceDetector(max_faces=config.max_faces)
         undo.callback(detector.close)
 
-        still = source.info.still
         gate = PersonGate(lambda: config.masks is not None or need_the_whole_head(controls.effects()))
         tracker = FaceTracker(
             detector, engine, config.detect_every, config.smooth, still, config.tta_for(still), gate

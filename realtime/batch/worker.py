@@ -20,6 +20,7 @@ from realtime.app.run import LazyEngine, run_job
 from realtime.errors import RealtimeError, SinkError, SourceError, UsageError
 from realtime.native_logs import hide_native_logs
 from realtime.pipeline import Report
+from realtime.pipeline.threads import hold_opencv
 
 # Of a job's warnings, which a damaged file may give without end.
 WARNINGS = 5
@@ -60,7 +61,7 @@ class Worker:
     def __init__(self, config: RunConfig, folder: str) -> None:
         # As in the front door: we tell errors, and the stages are threads already.
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        cv2.setNumThreads(1)
+        hold_opencv()
         os.chdir(folder)
         self._undo = contextlib.ExitStack()
         self._undo.enter_context(hide_native_logs())

@@ -109,13 +109,16 @@ def centroid(plane: Plane, least: float = 1.0) -> tuple[float, float] | None:
 
 def without_specks(plane: Plane) -> Plane:
     """Return a plane (O, O) without what lies apart and is small: most likely a mistake of the parser."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((plane > 0.0).astype(np.uint8))
+    # With OpenCV's statistics it takes three times as long.
+    count, found = cv2.connectedComponents((plane > 0.0).astype(np.uint8), None, 8, cv2.CV_16U)
     if count <= 2:
         return plane
-    areas = stats[1:, cv2.CC_STAT_AREA].astype(np.float32)
+    labels = np.asarray(found, np.uint16)
+    areas = np.bincount(labels.ravel())[1:].astype(np.float32)
     # Gradually, so that what grows or shrinks from frame to frame doesn't flash.
     kept = ramp(areas / areas.max(), *SPECK)
-    return np.asarray(plane * np.concatenate([[1.0], kept]).astype(np.float32)[labels], np.float32)
+    shares: Plane = np.concatenate([[1.0], kept]).astype(np.float32)
+    return np.asarray(plane * shares.take(labels), np.float32)
 
 
 def to_image(face: ParsedFace, points: Points) -> Points:

@@ -38,15 +38,16 @@ def find_keypoints(
     line = np.arange(side, dtype=np.float32)
     places = transformed(expected, alignment.to_crop(side))
     found = np.full((4, 2), np.nan)
+    windows = np.exp(-0.5 * ((line - places[..., None]) / (_REACH * side)) ** 2).astype(np.float32)
+    windows[np.isnan(places)] = 1.0
     for row, (names, least) in enumerate(zip(_PARTS, _LEAST, strict=True)):
         channels = [classes.index(CLASS_ID[name]) for name in names if CLASS_ID[name] in classes]
-        plane = probabilities[channels].sum(axis=0)
+        # One alone isn't copied.
+        plane = probabilities[channels[0]] if len(channels) == 1 else probabilities[channels].sum(axis=0)
         # Squared, so that a haze far from the part doesn't pull.
         weight = plane * plane
-        x = y = np.ones_like(line)
-        if not np.isnan(places[row, 0]):
-            x, y = np.exp(-0.5 * ((line - places[row][:, None]) / (_REACH * side)) ** 2).astype(np.float32)
         # The window is x times y: two products with vectors weigh the plane by it.
+        x, y = windows[row]
         columns, rows = (y @ weight) * x, (weight @ x) * y
         mass = float(columns.sum())
         if mass > least * side * side:

@@ -8,7 +8,7 @@ import numpy as np
 
 from engines import Engine
 from realtime.frames import Detection, Image, ParsedFace
-from realtime.frames.geometry import Alignment
+from realtime.frames.geometry import Alignment, Square, cut
 from stn_icnn.packing import Pictures
 
 # A detection below this score must also parse as a face ...
@@ -23,10 +23,12 @@ GLASSES_SHARE = 0.02
 def cut_pictures(image: Image, alignment: Alignment, engine: Engine) -> Pictures:
     """Return what an engine reads of an image (H, W, 3) uint8 RGB for a face crop."""
     packing = engine.spec.packing
-    face = alignment.crop(image, packing.input_size)
-    if not packing.head_input:
-        return Pictures(face, None)
-    return Pictures(face, alignment.widened(packing.width).crop(image, packing.head_input))
+    squares = [Square(alignment, packing.input_size)]
+    if packing.head_input:
+        # Hair is found as well without the care that eyes and lips want.
+        squares.append(Square(alignment.widened(packing.width), packing.head_input, sharp=False))
+    face, *heads = cut(image, squares)
+    return Pictures(face, heads[0] if heads else None)
 
 
 def parse_crops(

@@ -15,11 +15,13 @@ import numpy.typing as npt
 
 from realtime.frames import Image, ParsedFace, Plane
 from realtime.frames.geometry import Alignment
+from realtime.frames.halvings import halved
 from stn_icnn.packing import Pictures
 
 # Weight of the past where nothing moves, a thirtieth of a second ago, unless asked otherwise.
 STRENGTH = 0.75
-# Differences between two crops are compared at this side: a face's motion is seen, grain is not.
+# Crops are halved until their side is no more than this before they are compared: a face's motion is seen,
+# grain is not.
 _MOTION_SIDE = 64
 # In standard deviations of the picture's noise: motion starts to count, and counts in full.
 _MOTION = (2.5, 6.0)
@@ -29,6 +31,8 @@ _MOTION_LEVELS = 2.5
 _NOISE = 1.5
 # Share of probability that moved to other classes: a change starts to count, and counts in full.
 _CHANGE = (0.2, 0.4)
+# Pixels' worth of probability that a class has at least where it is present.
+_PRESENT = 0.5
 # Largest move of a crop's corner, in sides, for which the crop stays where it was.
 _HOLD = 0.008
 
@@ -128,16 +132,17 @@ class ParsingSmoother:
         """
         if not self.strength:
             return probabilities
-        small = cv2.resize(crop, (_MOTION_SIDE, _MOTION_SIDE), interpolation=cv2.INTER_AREA)
-        grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32)
+        grey = _small_grey(crop)
         if self._mean is None or self._grey is None or self._alignment is None:
             mean = probabilities
         else:
             past, past_grey = self._mean, self._grey
+            strength: float | Plane = self.strength ** (30.0 * seconds)
             if alignment != self._alignment:
                 past = moved(past, self._alignment, alignment)
                 past_grey = moved(past_grey[None], self._alignment, alignment)[0]
-            strength = self.strength ** (30.0 * seconds)
+                # Where the past knows nothing (outside its crop) it sums to less than 1 and counts for less.
+                strength = np.asarray(strength * past.sum(axis=0), np.float32)
             if self._scratch is None or self._scratch.shape != probabilities.shape:
                 self._scratch = np.empty_like(probabilities)
             mean = _mixed(probabilities, past, _motion(grey, past_grey), strength, self._scratch)
@@ -170,7 +175,15 @@ class FaceSmoother:
         return replace(face, probabilities=planes, head=head)
 
 
-def _mixed(new: Plane, past: Plane, motion: Plane, strength: float, scratch: Plane) -> Plane:
+def _small_grey(crop: Image) -> Plane:
+    """Return a crop (S, S, 3) uint8 RGB as (s, s) float32 grey levels, of `_MOTION_SIDE` at most."""
+    grey = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)
+    while len(grey) > _MOTION_SIDE:
+        grey = halved(grey)
+    return grey.astype(np.float32)
+
+
+def _mixed(new: Plane, past: Plane, motion: Plane, strength: float | Plane, scratch: Plane) -> Plane:
     """Return new probabilities (C, O, O) mixed with past ones where nothing moved or surely changed.
 
     In place as far as it goes, and in memory that is there already (`scratch`, of the same shape): that takes
@@ -181,9 +194,7 @@ def _mixed(new: Plane, past: Plane, motion: Plane, strength: float, scratch: Pla
     difference = past - new
     changed = 0.5 * np.abs(difference, out=scratch).sum(axis=0)
     fresh = np.maximum(motion, _ramp(changed, *_CHANGE))
-    # Where the past knows nothing (outside its crop) it sums to less than 1 and counts for less.
-    keep = strength * (1.0 - fresh) * past.sum(axis=0)
-    difference *= keep
+    difference *= strength * (1.0 - fresh)
     difference += new
     return difference
 
@@ -192,7 +203,8 @@ def _motion(grey: Plane, past: Plane) -> Plane:
     """Return how surely each place moved, 0 to 1, from two grey crops (s, s)."""
     difference = np.abs(cv2.GaussianBlur(grey - past, (0, 0), 1.0)).astype(np.float32)
     # The quarter of the crop that changed least shows the noise, unless nearly all of it moves.
-    noise = min(float(np.quantile(difference, 0.25)) / 0.3186, _NOISE)
+    quarter = difference.size // 4
+    noise = min(float(np.partition(difference, quarter, axis=None)[quarter]) / 0.3186, _NOISE)
     low, high = _MOTION[0] * noise, max(_MOTION[1] * noise, _MOTION_LEVELS)
     # Spread: an edge that moved is late on both of its sides.
     return np.asarray(cv2.dilate(_ramp(difference, low, high), np.ones((3, 3), np.uint8)), np.float32)
@@ -215,10 +227,12 @@ def moved(planes: Plane, past: Alignment, now: Alignment, side: int | None = Non
     side = side or own
     matrix = past.to_crop(own) @ np.vstack([now.to_image(side), [0.0, 0.0, 1.0]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warped = np.empty((len(planes), side, side), np.float32)
-    for start in range(0, len(planes), 4):
+    warped = np.zeros((len(planes), side, side), np.float32)
+    # A class that isn't there stays so; of 19 a face has about 13.
+    (present,) = np.nonzero(planes.reshape(len(planes), -1) @ np.ones(own * own, np.float32) > _PRESENT)
+    for start in range(0, len(present), 4):
         # Four at once: OpenCV warps them in little more time than one.
-        group = list(planes[start : start + 4])
-        four = cv2.warpAffine(cv2.merge(group), matrix, (side, side), flags=flags)
-        warped[start : start + 4] = cv2.split(four)
+        group = present[start : start + 4]
+        four = cv2.merge([planes[index] for index in group])
+        cv2.split(cv2.warpAffine(four, matrix, (side, side), flags=flags), [warped[index] for index in group])
     return warped

@@ -15,7 +15,8 @@ import numpy as np
 
 from realtime.frames import Image, ParsedFace, Plane
 from realtime.frames.geometry import Alignment
-from realtime.people.segmenter import PersonSegmenter, person_segmenter
+from realtime.frames.halvings import halved
+from realtime.people.segmenter import PersonSegmenter, halved_for_segmenter, person_segmenter
 from stn_icnn.labels import CLASS_ID
 
 # What may reach far from the face, and what a parser invents there.
@@ -29,7 +30,8 @@ _NEAR, _FAR = 0.08, 0.22
 _SEEN = 0.5
 # Asked again after so many seconds, or when the picture has changed by so many grey levels in the mean.
 _PERIOD, _CHANGE = 0.25, 1.5
-_SMALL = (64, 36)
+# They are compared at this width or less.
+_WIDTH = 128
 
 
 class _Look(NamedTuple):
@@ -79,13 +81,16 @@ class PersonGate:
 
     def _look(self, image: Image, now: float) -> _Look:
         """Ask the segmenter, if the picture has changed or it is long ago."""
-        small = cv2.resize(image, _SMALL, interpolation=cv2.INTER_AREA)
+        small = seen = halved_for_segmenter(image)
+        while small.shape[1] > _WIDTH:
+            # By halves: OpenCV averages nothing else as fast, and every so many pixels are too noisy.
+            small = halved(small)
         grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
         last = self._last
         if last is not None and 0.0 <= now - last.time < _PERIOD and _change(grey, last.grey) < _CHANGE:
             return last
         self._segmenter = self._segmenter or person_segmenter()
-        person = self._segmenter.segment(image)
+        person = self._segmenter.segment(seen)
         nobody = (person < _PERSON).astype(np.uint8)
         distance = np.asarray(cv2.distanceTransform(nobody, cv2.DIST_L2, 3), np.float32)
         # Without anybody it is boundless.

@@ -10,6 +10,7 @@ import numpy as np
 
 from engines.tflite import open_tflite
 from realtime.frames import Image, Plane
+from realtime.frames.halvings import halved
 from realtime.models import PERSON_SEGMENTER, model_path
 
 # What the model sees, (width, height): its answer is not finer, so no more is given to it.
@@ -32,7 +33,8 @@ class PersonSegmenter:
 
     def segment(self, image: Image) -> Plane:
         """Return (144, 256) float32, 0 to 1, over the whole of an image (H, W, 3) uint8 RGB."""
-        return np.ascontiguousarray(self._infer(np.ascontiguousarray(_shrunk(image)))[..., 0])
+        seen = cv2.resize(halved_for_segmenter(image), MODEL_SIZE, interpolation=cv2.INTER_LINEAR)
+        return np.ascontiguousarray(self._infer(np.asarray(seen, np.uint8))[..., 0])
 
 
 @cache
@@ -45,13 +47,8 @@ def person_segmenter() -> PersonSegmenter:
     return PersonSegmenter()
 
 
-def _shrunk(image: Image) -> Image:
-    """Shrink to what the model sees: whole steps first, which is fast and doesn't alias."""
-    height, width = image.shape[:2]
-    step = max(1, min(width // MODEL_SIZE[0], height // MODEL_SIZE[1]))
-    if step > 1:
-        whole = image[: height // step * step, : width // step * step]
-        image = np.asarray(
-            cv2.resize(whole, (width // step, height // step), interpolation=cv2.INTER_AREA), np.uint8
-        )
-    return np.asarray(cv2.resize(image, MODEL_SIZE, interpolation=cv2.INTER_LINEAR), np.uint8)
+def halved_for_segmenter(image: Image) -> Image:
+    """Halve an image (H, W, 3) uint8 RGB as often as it stays no smaller than what the model sees."""
+    while image.shape[1] >= 2 * MODEL_SIZE[0] and image.shape[0] >= 2 * MODEL_SIZE[1]:
+        image = halved(image)
+    return image
