@@ -63,7 +63,6 @@ class Case:
         seconds: of a frame: each run's mean where a file was done, each frame's latency where it is live.
         ratios: of each round, to the baseline's run beside it.
         reports, traces, cpu: of the runs; cpu is the share of all cores that was used.
-        busy: seconds of processor time a frame, of each run.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -71,18 +70,18 @@ class Case:
     reports: list[Report] = field(default_factory=list)
     traces: list[Trace] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
-    busy: list[float] = field(default_factory=list)
 
     def figures(self) -> dict[str, Figure]:
         """Return frames a second, drops and use of the CPU: of all rounds."""
         if not self.reports:
             return {}
         fps = [report.frames / report.seconds for report in self.reports]
+        busy = available_cores() * np.divide(self.cpu, fps)
         return {
             "fps": round(float(np.median(fps)), 1),
             "dropped_share": round(float(np.mean([report.drop_rate for report in self.reports])), 3),
             "cpu_share": round(float(np.median(self.cpu)), 3),
-            "cpu_ms": round(float(np.median(self.busy)) * 1e3, 2),
+            "cpu_ms": round(float(np.median(busy)) * 1e3, 2),
         }
 
     def stages(self) -> dict[str, dict[str, Figure]]:
@@ -111,11 +110,11 @@ def run(args: argparse.Namespace) -> Result:
     notes: list[str] = []
     traces: dict[str, dict[str, float]] = {}
     with ExitStack() as undo, hide_native_logs():
-        engines: dict[str, Engine] = {}
-        for kind in args.kinds:
-            engines[kind], line = load_engine(threads=threads[kind], max_batch=max(args.faces))
-            undo.callback(engines[kind].close)
-            notes.append(f"{kind}: {line}")
+        engines: dict[int, Engine] = {}
+        for count in dict.fromkeys(threads.values()):
+            engines[count], line = load_engine(threads=count, max_batch=max(args.faces))
+            undo.callback(engines[count].close)
+            notes.append(f"{' and '.join(kind for kind in threads if threads[kind] == count)}: {line}")
         folder = Path(undo.enter_context(tempfile.TemporaryDirectory()))
         for size in args.sizes:
             for faces in [1] if args.clip else args.faces:
@@ -123,7 +122,7 @@ def run(args: argparse.Namespace) -> Result:
                 group = f"{size}, {'clip' if args.clip else f'{faces} face' + 's' * (faces > 1)}"
                 for kind in args.kinds:
                     measure = measure_files if kind == "file" else measure_live
-                    cases = measure(images, args.frames, args.rounds, engines[kind], faces, folder)
+                    cases = measure(images, args.frames, args.rounds, engines[threads[kind]], faces, folder)
                     rows += _rows(f"{kind}, {group}", cases)
                     whole = list(cases.values())[-1]
                     stages = whole.stages().items()
@@ -195,7 +194,6 @@ def run_traced(source: Source, sink: Sink, stages: Works, case: Case) -> Trace:
     begun = clock()
     case.reports.append(pipeline.run())
     case.cpu.append(cpu_share(begun, available_cores()))
-    case.busy.append((clock()[1] - begun[1]) / max(1, case.reports[-1].frames))
     case.traces.append(trace)
     return trace
 

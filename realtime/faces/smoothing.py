@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from realtime.frames import Image, ParsedFace, Plane
 from realtime.frames.geometry import Alignment
-from realtime.frames.halvings import halved
+from realtime.frames.halvings import halved_to
 from stn_icnn.packing import Pictures
 
 # Weight of the past where nothing moves, a thirtieth of a second ago, unless asked otherwise.
@@ -178,9 +178,7 @@ class FaceSmoother:
 def _small_grey(crop: Image) -> Plane:
     """Return a crop (S, S, 3) uint8 RGB as (s, s) float32 grey levels, of `_MOTION_SIDE` at most."""
     grey = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)
-    while len(grey) > _MOTION_SIDE:
-        grey = halved(grey)
-    return grey.astype(np.float32)
+    return halved_to(grey, _MOTION_SIDE).astype(np.float32)
 
 
 def _mixed(new: Plane, past: Plane, motion: Plane, strength: float | Plane, scratch: Plane) -> Plane:

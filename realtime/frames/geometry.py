@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.frames.halvings import Halvings
+from realtime.frames.halvings import Halvings, within
 
 # Share of the crop's side over which painted effects fade out at its border.
 BORDER_FADE = 0.04
@@ -115,7 +115,7 @@ def cut(image: npt.NDArray[np.uint8], squares: Sequence[Square]) -> list[npt.NDA
         each.alignment.region(image.shape[:2], margin, each.size)
         for each, margin in zip(squares, margins, strict=True)
     ]
-    rows, columns = map(_united, zip(*regions, strict=True))
+    rows, columns = map(_united, zip(*regions, strict=True), image.shape[:2])
     halvings, crops = Halvings(image[rows, columns]), []
     for alignment, size, sharp in squares:
         matrix = alignment.to_image(size)
@@ -161,11 +161,10 @@ def whole_steps(found: slice, step: int, limit: int) -> slice:
     return slice(start, start + length)
 
 
-def _united(ranges: Sequence[slice]) -> slice:
-    """Return a range around others; of such beyond the image, the line of pixels nearest to them.
+def _united(ranges: Sequence[slice], length: int) -> slice:
+    """Return a range around others, inside 0 to `length`.
 
     It begins at a multiple of 16, so that a face that moves by a pixel is halved as it was before.
     """
-    stop = max(1, *(each.stop for each in ranges))
-    start = min(stop - 1, *(each.start for each in ranges))
-    return slice(start - start % 16, stop)
+    found = within(min(each.start for each in ranges), max(each.stop for each in ranges), length)
+    return slice(found.start - found.start % 16, found.stop)

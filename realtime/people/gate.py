@@ -15,7 +15,7 @@ import numpy as np
 
 from realtime.frames import Image, ParsedFace, Plane
 from realtime.frames.geometry import Alignment
-from realtime.frames.halvings import halved
+from realtime.frames.halvings import halved_to
 from realtime.people.segmenter import PersonSegmenter, halved_for_segmenter, person_segmenter
 from stn_icnn.labels import CLASS_ID
 
@@ -81,11 +81,9 @@ class PersonGate:
 
     def _look(self, image: Image, now: float) -> _Look:
         """Ask the segmenter, if the picture has changed or it is long ago."""
-        small = seen = halved_for_segmenter(image)
-        while small.shape[1] > _WIDTH:
-            # By halves: OpenCV averages nothing else as fast, and every so many pixels are too noisy.
-            small = halved(small)
-        grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+        seen = halved_for_segmenter(image)
+        # Of all pixels: every so many are too noisy.
+        grey = np.asarray(cv2.cvtColor(halved_to(seen, _WIDTH), cv2.COLOR_RGB2GRAY), np.uint8)
         last = self._last
         if last is not None and 0.0 <= now - last.time < _PERIOD and _change(grey, last.grey) < _CHANGE:
             return last
