@@ -55,7 +55,7 @@ class RunConfig:
         reconnect: for how many seconds a lost camera or stream is tried again; 0: never.
         max_frames: stop after so many frames.
         detect_every: frames from one search for new faces to the next.
-        smooth: how much of the past parsing is kept where nothing moves, 0 to 0.95.
+        smooth: how much of the past parsing is kept where nothing changes, 0 to 0.95.
         tta: parsings that are averaged for each face (test-time augmentation), 1 to
             `realtime.faces.tta.MAX_TTA`; None: all of them for images, 1 for everything else.
         stats_json: a file for the report.

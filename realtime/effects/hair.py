@@ -13,10 +13,11 @@ import numpy.typing as npt
 from realtime.effects.effect import Colour, Shades
 from realtime.effects.geometry import without_specks
 from realtime.effects.light import brightness
-from realtime.effects.paint import blend, inside_bars
+from realtime.effects.paint import blend
 from realtime.effects.patch import EDGE_RADIUS, Patch
 from realtime.effects.tone import grey_lightness, lab_of, ramp, rgb_table, statistics
 from realtime.frames import Image, ParsedFace, Plane
+from realtime.frames.letterbox import inside_bars
 
 Shading = npt.NDArray[np.float64]
 

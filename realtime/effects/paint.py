@@ -15,8 +15,6 @@ from realtime.frames import Image, Plane
 # Pixels that are blended at once, and columns that are looked at together.
 BAND = 1 << 15
 RUN = 64
-# A line of the picture that is nowhere lighter is a film's black bar.
-BAR = 8
 
 
 def blend(region: Image, alpha: Plane, painted: Image, strength: float) -> None:
@@ -111,19 +109,3 @@ def add_difference(patch: Patch, painted: Image, weight: Plane) -> None:
     if patch.step > 1:
         about = cv2.resize(about, patch.size[::-1], interpolation=cv2.INTER_LINEAR)
     cv2.addWeighted(patch.pixels, 1.0, about, 1.0, -128.0, dst=patch.pixels)
-
-
-def inside_bars(image: Image) -> tuple[slice, slice]:
-    """Return the rows and columns of a film's picture without its black bars: they are no hair."""
-    rows = _lit(image, axis=0)
-    return rows, _lit(image[rows], axis=1)
-
-
-def _lit(image: Image, axis: int) -> slice:
-    length = image.shape[axis]
-    first, last = 0, length
-    while first < last and int(image.take(first, axis).max(initial=0)) < BAR:
-        first += 1
-    while last > first and int(image.take(last - 1, axis).max(initial=0)) < BAR:
-        last -= 1
-    return slice(first, last)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from realtime.effects.paint import inside_bars
 from realtime.effects.patch import local_model
 from realtime.frames import Image, ParsedFace, Plane
+from realtime.frames.letterbox import inside_bars
 from realtime.people.segmenter import person_segmenter
 
 # Longer side in pixels at which the matte is fitted to the image's edges, and that of the answer's grid.

@@ -1,36 +1,35 @@
-"""Steady over time, without lag: One-Euro for the crop's geometry, gated averages for the parsing.
+"""Steady over time, without lag: One-Euro for the crop's geometry, averages along the motion for the parsing.
 
-Nothing here delays: a crop that is a little off its face is still parsed from the newest frame, and where the
-picture moves or the parser is sure of a change, the newest parsing counts in full.
+Nothing here delays: a crop that is a little off its face is still parsed from the newest frame. The past is
+brought to where the picture shows it now; where that explains nothing, or the parser is sure of a change, the
+newest parsing counts in full.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from realtime.faces.motion import MotionFinder, grid, ramp, sample, small_grey
 from realtime.frames import Image, ParsedFace, Plane
 from realtime.frames.geometry import Alignment
-from realtime.frames.halvings import halved_to
+from stn_icnn.labels import CLASS_ID
 from stn_icnn.packing import Pictures
 
-# Weight of the past where nothing moves, a thirtieth of a second ago, unless asked otherwise.
-STRENGTH = 0.75
-# Crops are halved until their side is no more than this before they are compared: a face's motion is seen,
-# grain is not.
-_MOTION_SIDE = 64
-# In standard deviations of the picture's noise: motion starts to count, and counts in full.
-_MOTION = (2.5, 6.0)
-# Grey levels that a difference has at least to be taken for motion in full.
-_MOTION_LEVELS = 2.5
-# More noise than this, in grey levels, is motion too.
-_NOISE = 1.5
-# Share of probability that moved to other classes: a change starts to count, and counts in full.
-_CHANGE = (0.2, 0.4)
+# Weight of the past where nothing changes, a thirtieth of a second ago, unless asked otherwise.
+STRENGTH = 0.88
+# Share of probability that moved to other classes: a change starts to count, and counts in full ...
+_CHANGE = (0.4, 0.8)
+# ... where it is of what opens and shuts, twice as much, and of what is worn not at all: that neither comes
+# nor goes of itself, and the parser often doubts it.
+_WEIGHTS = {CLASS_ID[name]: 2.0 for name in ("l_eye", "r_eye", "mouth", "u_lip", "l_lip")}
+_WEIGHTS |= {CLASS_ID[name]: 0.0 for name in ("eye_g", "hat", "ear_r", "neck_l")}
 # Pixels' worth of probability that a class has at least where it is present.
 _PRESENT = 0.5
 # Largest move of a crop's corner, in sides, for which the crop stays where it was.
@@ -107,21 +106,36 @@ def distance(one: Alignment, other: Alignment) -> float:
     return float(np.hypot(*moved.T).max()) / one.side
 
 
+class _Steadied(NamedTuple):
+    """What is kept of the last crop."""
+
+    mean: Plane
+    grey: Image
+    alignment: Alignment
+
+
 class ParsingSmoother:
     """Averages one face's probabilities over time, in the coordinates of its newest crop.
 
     Args:
-        strength: weight of the past where nothing moves, a thirtieth of a second ago, 0 (none) to below 1.
+        strength: weight of the past where nothing changes, a thirtieth of a second ago, 0 (none) to below 1.
     """
 
     def __init__(self, strength: float) -> None:
         self.strength = strength
-        self._mean: Plane | None = None
-        self._grey: Plane | None = None
-        self._alignment: Alignment | None = None
+        self._find_motion = MotionFinder()
+        self._last: _Steadied | None = None
+        # Memory that is there already: the system takes long to find it anew.
         self._scratch: Plane | None = None
 
-    def __call__(self, probabilities: Plane, crop: Image, alignment: Alignment, seconds: float) -> Plane:
+    def __call__(
+        self,
+        probabilities: Plane,
+        crop: Image,
+        alignment: Alignment,
+        seconds: float,
+        classes: tuple[int, ...],
+    ) -> Plane:
         """Return the steadied probabilities of the newest crop.
 
         Args:
@@ -129,25 +143,44 @@ class ParsingSmoother:
             crop: (S, S, 3) uint8 RGB, that crop.
             alignment: where it lies.
             seconds: since the last crop.
+            classes: class id of each channel.
         """
         if not self.strength:
             return probabilities
-        grey = _small_grey(crop)
-        if self._mean is None or self._grey is None or self._alignment is None:
-            mean = probabilities
-        else:
-            past, past_grey = self._mean, self._grey
-            strength: float | Plane = self.strength ** (30.0 * seconds)
-            if alignment != self._alignment:
-                past = moved(past, self._alignment, alignment)
-                past_grey = moved(past_grey[None], self._alignment, alignment)[0]
-                # Where the past knows nothing (outside its crop) it sums to less than 1 and counts for less.
-                strength = np.asarray(strength * past.sum(axis=0), np.float32)
-            if self._scratch is None or self._scratch.shape != probabilities.shape:
-                self._scratch = np.empty_like(probabilities)
-            mean = _mixed(probabilities, past, _motion(grey, past_grey), strength, self._scratch)
-        self._mean, self._grey, self._alignment = mean, grey, alignment
-        return mean
+        newest = _Steadied(probabilities, small_grey(crop), alignment)
+        if self._last is not None:
+            newest = newest._replace(mean=self._mixed(self._last, newest, seconds, _weights(classes)))
+        self._last = newest
+        return newest.mean
+
+    def _mixed(self, last: _Steadied, newest: _Steadied, seconds: float, weights: Plane) -> Plane:
+        """Return new probabilities mixed with what the past says of the same places."""
+        new, past, past_grey = newest.mean, last.mean, last.grey
+        side, stays = new.shape[-1], newest.alignment == last.alignment
+        if self._scratch is None or self._scratch.shape != new.shape:
+            self._scratch = np.empty_like(new)
+        if not stays:
+            places = places_in(len(past_grey), last.alignment, newest.alignment, len(newest.grey))
+            past_grey = np.asarray(sample(past_grey, places, cv2.BORDER_REPLICATE), np.uint8)
+        motion = self._find_motion(past_grey, newest.grey)
+        strength: float | Plane = self.strength ** (30.0 * seconds)
+        if not stays:
+            places = places_in(past.shape[-1], last.alignment, newest.alignment, side, motion.flow)
+            past = _sampled(past, places, self._scratch)
+            # Where the past knows nothing (outside its crop) it sums to less than 1 and counts for less.
+            known = np.ones(len(past), np.float32) @ past.reshape(len(past), -1)
+            strength = np.float32(strength) * known.reshape(side, side)
+        difference = past - new
+        if stays and motion.flow is not None and motion.region is not None:
+            places = places_in(side, last.alignment, newest.alignment, side, motion.flow)
+            rows, columns = (_scaled(each, side / len(motion.flow), side) for each in motion.region)
+            followed = _sampled(past, np.ascontiguousarray(places[rows, columns]))
+            np.subtract(followed, new[:, rows, columns], out=difference[:, rows, columns])
+        share = 0.5 * (weights @ np.abs(difference, out=self._scratch).reshape(len(new), -1))
+        unexplained = np.asarray(cv2.resize(motion.unexplained, (side, side)), np.float32)
+        difference *= strength * (1.0 - np.maximum(unexplained, ramp(share.reshape(side, side), *_CHANGE)))
+        difference += new
+        return difference
 
 
 class FaceSmoother:
@@ -169,47 +202,11 @@ class FaceSmoother:
             pictures: that it is of.
             seconds: since the last parsing.
         """
-        planes, head = self._face(face.probabilities, pictures.face, face.alignment, seconds), face.head
+        planes, head = face.probabilities, face.head
+        planes = self._face(planes, pictures.face, face.alignment, seconds, face.classes)
         if head is not None and pictures.head is not None:
-            head = self._head(head, pictures.head, face.square, seconds)
+            head = self._head(head, pictures.head, face.square, seconds, face.classes)
         return replace(face, probabilities=planes, head=head)
-
-
-def _small_grey(crop: Image) -> Plane:
-    """Return a crop (S, S, 3) uint8 RGB as (s, s) float32 grey levels, of `_MOTION_SIDE` at most."""
-    grey = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)
-    return halved_to(grey, _MOTION_SIDE).astype(np.float32)
-
-
-def _mixed(new: Plane, past: Plane, motion: Plane, strength: float | Plane, scratch: Plane) -> Plane:
-    """Return new probabilities (C, O, O) mixed with past ones where nothing moved or surely changed.
-
-    In place as far as it goes, and in memory that is there already (`scratch`, of the same shape): that takes
-    0.2 ms, and 1.5 where each step has the system find 1.6 MB anew.
-    """
-    side = new.shape[-1]
-    motion = np.asarray(cv2.resize(motion, (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
-    difference = past - new
-    changed = 0.5 * np.abs(difference, out=scratch).sum(axis=0)
-    fresh = np.maximum(motion, _ramp(changed, *_CHANGE))
-    difference *= strength * (1.0 - fresh)
-    difference += new
-    return difference
-
-
-def _motion(grey: Plane, past: Plane) -> Plane:
-    """Return how surely each place moved, 0 to 1, from two grey crops (s, s)."""
-    difference = np.abs(cv2.GaussianBlur(grey - past, (0, 0), 1.0)).astype(np.float32)
-    # The quarter of the crop that changed least shows the noise, unless nearly all of it moves.
-    quarter = difference.size // 4
-    noise = min(float(np.partition(difference, quarter, axis=None)[quarter]) / 0.3186, _NOISE)
-    low, high = _MOTION[0] * noise, max(_MOTION[1] * noise, _MOTION_LEVELS)
-    # Spread: an edge that moved is late on both of its sides.
-    return np.asarray(cv2.dilate(_ramp(difference, low, high), np.ones((3, 3), np.uint8)), np.float32)
-
-
-def _ramp(values: Plane, low: float, high: float) -> Plane:
-    return np.asarray(np.clip((values - low) / (high - low), 0.0, 1.0), np.float32)
 
 
 def moved(planes: Plane, past: Alignment, now: Alignment, side: int | None = None) -> Plane:
@@ -223,14 +220,48 @@ def moved(planes: Plane, past: Alignment, now: Alignment, side: int | None = Non
     """
     own = planes.shape[-1]
     side = side or own
-    matrix = past.to_crop(own) @ np.vstack([now.to_image(side), [0.0, 0.0, 1.0]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warped = np.zeros((len(planes), side, side), np.float32)
-    # A class that isn't there stays so; of 19 a face has about 13.
-    (present,) = np.nonzero(planes.reshape(len(planes), -1) @ np.ones(own * own, np.float32) > _PRESENT)
-    for start in range(0, len(present), 4):
-        # Four at once: OpenCV warps them in little more time than one.
-        group = present[start : start + 4]
+    return _sampled(planes, places_in(own, past, now, side))
+
+
+def places_in(own: int, past: Alignment, now: Alignment, side: int, flow: Plane | None = None) -> Plane:
+    """Return where in a past crop the pixels of another lie: (side, side, 2) float32, x and y.
+
+    Args:
+        own: side of the past crop's planes in pixels.
+        past: where that lies.
+        now: where the other lies.
+        side: of its planes in pixels.
+        flow: (s, s, 2) float32: how far from each place of it, in pixels of s, what it shows was before.
+    """
+    places = grid(side)
+    if flow is not None:
+        places = places + cv2.resize(flow, (side, side)) * np.float32(side / len(flow))
+    if past == now and own == side:
+        return places
+    return np.asarray(cv2.transform(places, past.to_crop(own) @ np.vstack([now.to_image(side), [0, 0, 1]])))
+
+
+def _scaled(lines: slice, factor: float, length: int) -> slice:
+    """Return a range of lines at another scale, wide enough, inside 0 to `length`."""
+    return slice(int(factor * lines.start), min(length, math.ceil(factor * lines.stop)))
+
+
+def _sampled(planes: Plane, places: Plane, out: Plane | None = None) -> Plane:
+    """Return planes (C, O, O) at places (h, w, 2), as (C, h, w); a class that isn't there stays so."""
+    if out is None:
+        out = np.empty((len(planes), *places.shape[:2]), np.float32)
+    present = planes.reshape(len(planes), -1) @ np.ones(planes[0].size, np.float32) > _PRESENT
+    out[~present] = 0.0
+    (indices,) = np.nonzero(present)
+    for start in range(0, len(indices), 4):
+        # Four at once: OpenCV samples them in little more time than one.
+        group = indices[start : start + 4]
         four = cv2.merge([planes[index] for index in group])
-        cv2.split(cv2.warpAffine(four, matrix, (side, side), flags=flags), [warped[index] for index in group])
-    return warped
+        cv2.split(sample(four, places), [out[index] for index in group])
+    return out
+
+
+@cache
+def _weights(classes: tuple[int, ...]) -> Plane:
+    """Return how much a change of each channel counts: (C,) float32."""
+    return np.array([_WEIGHTS.get(each, 1.0) for each in classes], np.float32)

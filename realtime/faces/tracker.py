@@ -32,6 +32,7 @@ from realtime.faces.tracks import (
 from realtime.faces.tta import parse_augmented
 from realtime.faces.views import View
 from realtime.frames import Detection, Frame, Image, ParsedFace, ParsedFrame, Points
+from realtime.frames.letterbox import Letterbox, Region
 from realtime.people import PersonGate
 
 # A face that lies this far, in sides, from where its crop was laid is cut out and parsed once more.
@@ -85,7 +86,8 @@ class FaceTracker:
         """
         self._tracks: list[Track] = []
         self._search.reset()
-        self._cut = CutDetector()
+        self._cut, self._letterbox = CutDetector(), Letterbox()
+        self._content: Region | None = None
         self._time: float | None = None
         self._frames_since_cut, self._scene_begins = 0, True
         if self.gate is not None:
@@ -99,6 +101,8 @@ class FaceTracker:
         self._scene_begins, self._time = self._time is None, now
         if self._cut(image):
             self._tracks, self._frames_since_cut, self._scene_begins = [], 0, True
+            self._letterbox = Letterbox()
+        self._content = self._letterbox(image)
         searched = self._detect_in_turn(image, now)
         observations = self._observe(image, self._select(), now)
         if not searched and not all(observation.is_face for observation in observations):
@@ -222,7 +226,7 @@ class FaceTracker:
             for track, points in zip(tracks, predicted, strict=True)
         ]
         detections = [track.detection for track in tracks]
-        faces, pictures = parse_crops(image, detections, alignments, self.engine)
+        faces, pictures = parse_crops(image, detections, alignments, self.engine, self._content)
         return list(map(make_observation, tracks, faces, pictures, predicted))
 
     def _recover(self, image: Image, observations: Sequence[Observation], now: float) -> list[Observation]:
@@ -251,7 +255,7 @@ class FaceTracker:
                 track.update(observation.keypoints, observation.appearance, now)
         faces = parse_augmented(image, [observation.face for observation in shown], self.engine, self.tta)
         if self.tta > 1:
-            cut = [cut_pictures(image, face.alignment, self.engine) for face in faces]
+            cut = [cut_pictures(image, each.alignment, self.engine, content=each.content) for each in faces]
             shown = [replace(one, pictures=pictures) for one, pictures in zip(shown, cut, strict=True)]
         return [self._smooth(*one, now) for one in zip(shown, faces, strict=True)]
 

@@ -16,6 +16,7 @@ from realtime.faces.parsing import cut_pictures
 from realtime.faces.smoothing import moved
 from realtime.frames import Image, ParsedFace, Plane
 from realtime.frames.geometry import Alignment
+from realtime.frames.letterbox import Region
 from stn_icnn.labels import mirror_ids
 from stn_icnn.packing import Maps, Pictures
 
@@ -47,15 +48,16 @@ def parse_augmented(image: Image, faces: Sequence[ParsedFace], engine: Engine, t
     if tta == 1 or not faces:
         # Untouched: copying a parsing takes as long as a fifth of making it.
         return list(faces)
-    width = engine.spec.packing.width
+    width, content = engine.spec.packing.width, faces[0].content
     means = [_Mean(face, width) for face in faces]
     if width == 1:
-        for mean, maps in zip(means, _parse(image, [one.crop for one in means], engine), strict=True):
+        wide = _parse(image, [one.crop for one in means], engine, content)
+        for mean, maps in zip(means, wide, strict=True):
             mean.add(maps, mean.crop, _BESIDE)
     for number, (size, mirrored) in enumerate(_AUGMENTATIONS[:tta]):
         seen = [face.alignment.widened(size) for face in faces]
         known = [Maps(face.probabilities, face.head) for face in faces]
-        parsed = known if number == 0 else _parse(image, seen, engine, mirrored)
+        parsed = known if number == 0 else _parse(image, seen, engine, content, mirrored)
         for mean, maps, alignment in zip(means, parsed, seen, strict=True):
             mean.add(maps, alignment)
     return [mean.face() for mean in means]
@@ -92,11 +94,15 @@ class _Mean:
 
 
 def _parse(
-    image: Image, alignments: Sequence[Alignment], engine: Engine, mirrored: bool = False
+    image: Image,
+    alignments: Sequence[Alignment],
+    engine: Engine,
+    content: Region | None,
+    mirrored: bool = False,
 ) -> list[Maps]:
     """Return the maps of each face crop, seen in the mirror and turned back if asked."""
     packing = engine.spec.packing
-    seen = [cut_pictures(image, alignment, engine) for alignment in alignments]
+    seen = [cut_pictures(image, alignment, engine, content=content) for alignment in alignments]
     if mirrored:
         seen = [Pictures(face[:, ::-1], None if head is None else head[:, ::-1]) for face, head in seen]
     outputs = engine.infer(np.stack([packing.pack(one) for one in seen]))

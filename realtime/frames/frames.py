@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.frames.geometry import BORDER_FADE, HEAD_FADE, Alignment, seen_from
+from realtime.frames.letterbox import Region
 from stn_icnn.labels import CLASS_ID
 from stn_icnn.packing import HEAD_WIDTH
 
@@ -116,6 +117,8 @@ class ParsedFace:
         track_id: the same for the same person from frame to frame; 0 where nothing is followed.
         head: (C, H, H) float32, summing to 1 over C, of the square about the crop that is `HEAD_WIDTH` times
             as wide; None where no more than the crop was seen.
+        content: rows and columns of the image that are no film's black bars, beyond which nothing is seen;
+            None for all.
     """
 
     detection: Detection
@@ -125,6 +128,7 @@ class ParsedFace:
     image_size: tuple[int, int]
     track_id: int = 0
     head: Plane | None = None
+    content: Region | None = None
 
     @property
     def square(self) -> Alignment:
@@ -347,6 +351,8 @@ class ParsedFace:
     ) -> tuple[slice, slice] | None:
         """Return `Alignment.region` of a plane's side, or of a box in it; None where nothing is seen."""
         rows, columns = self._placed(side).region(self.image_size, box, side)
+        if self.content is not None:
+            rows, columns = _within((rows, columns), self.content)
         if rows.stop <= rows.start or columns.stop <= columns.start:
             return None
         return rows, columns

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.frames.halvings import Halvings, within
+from realtime.frames.letterbox import Region
 
 # Share of the crop's side over which painted effects fade out at its border.
 BORDER_FADE = 0.04
@@ -100,12 +101,15 @@ class Square(NamedTuple):
     sharp: bool = True
 
 
-def cut(image: npt.NDArray[np.uint8], squares: Sequence[Square]) -> list[npt.NDArray[np.uint8]]:
+def cut(
+    image: npt.NDArray[np.uint8], squares: Sequence[Square], content: Region | None = None
+) -> list[npt.NDArray[np.uint8]]:
     """Cut squares out of an image, as `Alignment.crop` does: those that overlap take less together.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         squares: at least one.
+        content: rows and columns of the image beyond which its border is repeated; None for all.
 
     Returns:
         (size, size, 3) uint8 RGB of each.
@@ -115,7 +119,8 @@ def cut(image: npt.NDArray[np.uint8], squares: Sequence[Square]) -> list[npt.NDA
         each.alignment.region(image.shape[:2], margin, each.size)
         for each, margin in zip(squares, margins, strict=True)
     ]
-    rows, columns = map(_united, zip(*regions, strict=True), image.shape[:2])
+    content = content or (slice(0, image.shape[0]), slice(0, image.shape[1]))
+    rows, columns = map(_united, zip(*regions, strict=True), content)
     halvings, crops = Halvings(image[rows, columns]), []
     for alignment, size, sharp in squares:
         matrix = alignment.to_image(size)
@@ -161,10 +166,11 @@ def whole_steps(found: slice, step: int, limit: int) -> slice:
     return slice(start, start + length)
 
 
-def _united(ranges: Sequence[slice], length: int) -> slice:
-    """Return a range around others, inside 0 to `length`.
+def _united(ranges: Sequence[slice], limits: slice) -> slice:
+    """Return a range around others, inside its limits.
 
-    It begins at a multiple of 16, so that a face that moves by a pixel is halved as it was before.
+    It begins a multiple of 16 after theirs, so that a face that moves by a pixel is halved as it was before.
     """
-    found = within(min(each.start for each in ranges), max(each.stop for each in ranges), length)
-    return slice(found.start - found.start % 16, found.stop)
+    first, last = min(each.start for each in ranges), max(each.stop for each in ranges)
+    found = within(first - limits.start, last - limits.start, limits.stop - limits.start)
+    return slice(limits.start + found.start - found.start % 16, limits.start + found.stop)

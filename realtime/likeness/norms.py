@@ -35,7 +35,7 @@ LID, CREASE = (-31.0, -4.5, -7.5), (-21.5, -2.5, -5.0)
 LID_STEP = (14.0, 4.6, 5.2)
 LID_SCORE = Ramp(2.45, 3.6)
 
-LINE_SCORE, WING_SCORE = Ramp(0.82, 0.92), Ramp(0.55, 0.75)
+LINE_SCORE, WING_SCORE = Ramp(0.83, 0.92), Ramp(0.55, 0.75)
 
 BLUSH = (7.5, 2.7, 1.5)
 BLUSH_SCORE = Ramp(4.5, 6.5)

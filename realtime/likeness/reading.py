@@ -27,6 +27,8 @@ from realtime.likeness.measures import WING, LabColour, Measures
 LEAST_STRENGTH = 0.05
 # How much of the paint lies on what is measured of lids and cheeks.
 _LID_COVER, _CHEEK_COVER = 0.7, 0.68
+# Lips gain so much more b* than a* at most by paint; in brown light, or in shade, more.
+_BROWN = 10.0
 # Chroma by which a blush differs from the skin.
 _BLUSH_CHROMA = 32.0
 
@@ -77,9 +79,12 @@ def read_lips(found: Measures, light: Light) -> Effect | None:
         return None
     apart = lips.colour - found.skin - norms.LIPS
     apart[1] -= norms.lips_redder(float(found.skin[0]))
-    # Darker than lips are, or redder, or of another hue either way.
-    beyond = np.array([-apart[0], apart[1], abs(apart[2])]) - norms.LIPS_FREE
-    score = float((beyond / norms.LIPS_STEP).max())
+    darker, redder, yellower = map(float, (-apart[0], apart[1], apart[2]))
+    # Bluer, or yellower as far as redder too, as orange is.
+    tinted = max(-yellower, min(yellower, redder + _BROWN))
+    beyond = (np.array([darker, redder, tinted]) - norms.LIPS_FREE) / norms.LIPS_STEP
+    # In a beard's shade they are darker, and less colourful, without paint.
+    score = float(beyond[1] if found.beard > norms.BEARD else beyond.max())
     gloss = AS_IT_IS * (1.0 - norms.GLOSS_MATTE.of(lips.shine)) + 0.4 * norms.GLOSS_WET.of(lips.shine)
     return Lips(
         color=rgb(light.neutral(lips.colour)),

@@ -10,6 +10,7 @@ from functools import partial
 from engines import Engine
 from realtime.effects import Effect
 from realtime.faces.detector import FaceDetector
+from realtime.faces.smoothing import STRENGTH
 from realtime.frames import Image
 from realtime.likeness import Look
 from realtime.parser import parse_still
@@ -36,7 +37,7 @@ class Room:
         effects: Sequence[Effect],
         places: int,
         detect_every: int = 5,
-        smooth: float = 0.75,
+        smooth: float = STRENGTH,
         tta: int = 1,
     ) -> None:
         self.engine, self.effects, self.places = engine, effects, places

@@ -14,6 +14,8 @@ from realtime.frames.geometry import Alignment
 
 HERE = Alignment((100.0, 80.0), 64.0, 0.0)
 FRAME = 1.0 / 30.0
+# Skin and hair.
+CLASSES = (1, 13)
 
 
 def noisy(values: Plane, rng: np.random.Generator) -> Plane:
@@ -46,7 +48,7 @@ def test_a_still_face_flickers_at_least_60_percent_less() -> None:
         planes = noisy(edge(30), rng)
         raw.append(planes.argmax(axis=0))
         crop = cv2.resize(picture(edge(30), rng), (128, 128))
-        steady.append(smoother(planes, np.asarray(crop, np.uint8), HERE, FRAME).argmax(axis=0))
+        steady.append(smoother(planes, np.asarray(crop, np.uint8), HERE, FRAME, CLASSES).argmax(axis=0))
     assert flips(steady[5:]) < 0.4 * flips(raw[5:])
 
 
@@ -57,7 +59,7 @@ def test_what_moves_is_never_late() -> None:
         at = 10.0 + 3.0 * step
         planes = np.stack([1.0 - edge(at), edge(at)]).astype(np.float32)
         crop = cv2.resize(picture(edge(at), rng), (128, 128))
-        steady = smoother(planes, np.asarray(crop, np.uint8), HERE, FRAME)
+        steady = smoother(planes, np.asarray(crop, np.uint8), HERE, FRAME, CLASSES)
         assert np.abs(np.argmax(steady[:, 32] > 0.5, axis=1)[1] - np.argmax(planes[1, 32] > 0.5)) <= 1, step
 
 
@@ -65,8 +67,38 @@ def test_a_sure_change_counts_at_once_even_where_the_picture_is_still() -> None:
     smoother = ParsingSmoother(0.9)
     crop = np.full((64, 64, 3), 90, np.uint8)
     one = np.stack([np.ones((32, 32)), np.zeros((32, 32))]).astype(np.float32)
-    smoother(one, crop, HERE, FRAME)
-    assert np.array_equal(smoother(one[::-1].copy(), crop, HERE, FRAME), one[::-1])
+    smoother(one, crop, HERE, FRAME, CLASSES)
+    assert np.array_equal(smoother(one[::-1].copy(), crop, HERE, FRAME, CLASSES), one[::-1])
+
+
+def test_the_past_follows_what_moves_in_the_crop() -> None:
+    rng = np.random.default_rng(0)
+    rough = rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    wide = np.asarray(cv2.resize(rough, (400, 240), interpolation=cv2.INTER_CUBIC), np.uint8)
+    smoother, still = ParsingSmoother(0.88), ParsingSmoother(0.88)
+    raw, steady, left_behind = [], [], []
+    for step in range(20):
+        # Everything moves by two pixels of the crop, which are one of the maps.
+        crop = np.ascontiguousarray(wide[:, 2 * step : 2 * step + 240])
+        planes = noisy(edge(60.0 - step, 120), rng)
+        unrelated = np.ascontiguousarray(np.roll(wide, 97 * step, axis=1)[:, :240])
+        here = slice(40 - step, 80 - step)
+        raw.append(planes.argmax(axis=0)[:, here])
+        steady.append(smoother(planes, crop, HERE, FRAME, CLASSES).argmax(axis=0)[:, here])
+        left_behind.append(still(planes, unrelated, HERE, FRAME, CLASSES).argmax(axis=0)[:, here])
+    assert flips(steady[3:]) < 0.7 * flips(raw[3:])
+    assert flips(left_behind[3:]) > 0.9 * flips(raw[3:]), "a picture that is another one each time"
+
+
+@pytest.mark.parametrize(("classes", "kept"), [((1, 13), 0.675), ((1, 4), 0.1125), ((1, 3), 0.9)])
+def test_a_change_counts_sooner_of_an_eye_and_not_of_glasses(classes: tuple[int, int], kept: float) -> None:
+    crop = np.full((64, 64, 3), 90, np.uint8)
+    first = np.stack([np.full((8, 8), 0.75), np.full((8, 8), 0.25)]).astype(np.float32)
+    smoother = ParsingSmoother(0.9)
+    smoother(first, crop, HERE, 0.0, classes)
+    # Half of the probability moves.
+    mean = smoother(np.ascontiguousarray(first[::-1]), crop, HERE, FRAME, classes)
+    assert (mean[0, 4, 4] - 0.25) / 0.5 == pytest.approx(kept, abs=1e-3)
 
 
 def test_strength_0_changes_nothing_and_a_slow_camera_keeps_less_of_the_past() -> None:
@@ -76,8 +108,8 @@ def test_strength_0_changes_nothing_and_a_slow_camera_keeps_less_of_the_past() -
 
     def mean(strength: float, seconds: float) -> float:
         smoother = ParsingSmoother(strength)
-        smoother(first, crop, HERE, 0.0)
-        return float(smoother(second, crop, HERE, seconds)[0, 4, 4])
+        smoother(first, crop, HERE, 0.0, CLASSES)
+        return float(smoother(second, crop, HERE, seconds, CLASSES)[0, 4, 4])
 
     assert mean(0.0, FRAME) == 0.5
     assert mean(0.75, FRAME) == pytest.approx(0.575, abs=1e-3)
