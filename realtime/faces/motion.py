@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from realtime.frames import Image, Plane
 from realtime.frames.halvings import halved, halved_to
-from realtime.frames.letterbox import Region
 
 # Crops are halved until their side is no more than this. What changed is judged at half of it: grain is not
 # seen any more.
@@ -24,7 +24,7 @@ _FLOW_SIDE = 64
 # In what is smaller, as a head's crop, nothing but the head itself moves by a pixel: flow brings nothing.
 _LEAST_SIDE = 100
 # Flow in pixels at most by which nothing moves: sampled anew it would only be blurred.
-_REST = 0.4
+_REST = 0.25
 # Of what changed, all that is as wide as this, in pixels, is light and no motion.
 _LIGHT = 25
 # In standard deviations of the picture's noise: a change starts to count, and counts in full.
@@ -41,12 +41,12 @@ class Motion(NamedTuple):
     Attributes:
         flow: (s, s, 2) float32, x and y in pixels of so small a picture from each place to where it was;
             None where nothing moved.
-        region: rows and columns of it beyond which nothing moved; None with no flow.
+        moving: (u, u) bool, where it says anything; None with no flow.
         unexplained: (u, u) float32, 0 to 1: how surely each place changed by more than flow and light.
     """
 
     flow: Plane | None
-    region: Region | None
+    moving: npt.NDArray[np.bool_] | None
     unexplained: Plane
 
 
@@ -71,11 +71,12 @@ class MotionFinder:
             return Motion(None, None, changes)
         self._flow.setFinestScale(max(0, math.ceil(math.log2(side / _FLOW_SIDE))))
         flow = np.asarray(self._flow.calc(now, past, np.zeros((side, side, 2), np.float32)), np.float32)
-        region = _moving(flow, changes)
-        if region is None:
+        x, y = cv2.split(cv2.resize(flow, changes.shape, interpolation=cv2.INTER_AREA))
+        moving = np.maximum(np.abs(x), np.abs(y)) > _REST
+        if not moving.any():
             return Motion(None, None, changes)
         explained = np.asarray(sample(past, grid(side) + flow, cv2.BORDER_REPLICATE), np.uint8)
-        return Motion(flow, region, _changes(halved(explained), small))
+        return Motion(flow, moving, _changes(halved(explained), small))
 
 
 def small_grey(crop: Image) -> Image:
@@ -101,21 +102,6 @@ def sample(values: Image | Plane, places: Plane, border: int = cv2.BORDER_CONSTA
 def ramp(values: Plane, low: float, high: float) -> Plane:
     """Return 0 where values are low and less, 1 where they are high and more, linear between."""
     return np.asarray(np.clip((values - low) / (high - low), 0.0, 1.0), np.float32)
-
-
-def _moving(flow: Plane, changes: Plane) -> Region | None:
-    """Return the rows and columns of a flow (s, s, 2) outside of which nothing moved; None if nothing did."""
-    x, y = cv2.split(cv2.resize(flow, changes.shape[::-1], interpolation=cv2.INTER_AREA))
-    moves = (np.maximum(np.abs(x), np.abs(y)) > _REST) & (changes > 0.0)
-    left, top, width, height = cv2.boundingRect(moves.view(np.uint8))
-    if not width:
-        return None
-    share, side = len(flow) / len(changes), len(flow)
-    rows, columns = (
-        slice(max(0, int(share * (start - 1))), min(side, math.ceil(share * (start + length + 1))))
-        for start, length in ((top, height), (left, width))
-    )
-    return rows, columns
 
 
 def _changes(past: Image, now: Image) -> Plane:

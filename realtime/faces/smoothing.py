@@ -30,6 +30,8 @@ _CHANGE = (0.4, 0.8)
 # nor goes of itself, and the parser often doubts it.
 _WEIGHTS = {CLASS_ID[name]: 2.0 for name in ("l_eye", "r_eye", "mouth", "u_lip", "l_lip")}
 _WEIGHTS |= {CLASS_ID[name]: 0.0 for name in ("eye_g", "hat", "ear_r", "neck_l")}
+# Share of the crop that moves below which only that is sampled anew.
+_FEW = 0.3
 # Pixels' worth of probability that a class has at least where it is present.
 _PRESENT = 0.5
 # Largest move of a crop's corner, in sides, for which the crop stays where it was.
@@ -164,18 +166,20 @@ class ParsingSmoother:
             past_grey = np.asarray(sample(past_grey, places, cv2.BORDER_REPLICATE), np.uint8)
         motion = self._find_motion(past_grey, newest.grey)
         strength: float | Plane = self.strength ** (30.0 * seconds)
-        if not stays:
+        few = stays and (motion.moving is None or motion.moving.mean() < _FEW)
+        if not few:
             places = places_in(past.shape[-1], last.alignment, newest.alignment, side, motion.flow)
             past = _sampled(past, places, self._scratch)
             # Where the past knows nothing (outside its crop) it sums to less than 1 and counts for less.
             known = np.ones(len(past), np.float32) @ past.reshape(len(past), -1)
             strength = np.float32(strength) * known.reshape(side, side)
         difference = past - new
-        if stays and motion.flow is not None and motion.region is not None:
+        if few and motion.moving is not None:
             places = places_in(side, last.alignment, newest.alignment, side, motion.flow)
-            rows, columns = (_scaled(each, side / len(motion.flow), side) for each in motion.region)
-            followed = _sampled(past, np.ascontiguousarray(places[rows, columns]))
-            np.subtract(followed, new[:, rows, columns], out=difference[:, rows, columns])
+            moving = cv2.resize(motion.moving.view(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
+            indices = np.flatnonzero(moving)
+            followed = _looked_up(past, places.reshape(-1, 2)[indices])
+            difference.reshape(len(new), -1)[:, indices] = followed - new.reshape(len(new), -1)[:, indices]
         share = 0.5 * (weights @ np.abs(difference, out=self._scratch).reshape(len(new), -1))
         unexplained = np.asarray(cv2.resize(motion.unexplained, (side, side)), np.float32)
         difference *= strength * (1.0 - np.maximum(unexplained, ramp(share.reshape(side, side), *_CHANGE)))
@@ -241,9 +245,13 @@ def places_in(own: int, past: Alignment, now: Alignment, side: int, flow: Plane 
     return np.asarray(cv2.transform(places, past.to_crop(own) @ np.vstack([now.to_image(side), [0, 0, 1]])))
 
 
-def _scaled(lines: slice, factor: float, length: int) -> slice:
-    """Return a range of lines at another scale, wide enough, inside 0 to `length`."""
-    return slice(int(factor * lines.start), min(length, math.ceil(factor * lines.stop)))
+def _looked_up(planes: Plane, places: Plane) -> Plane:
+    """Return planes (C, O, O) at places (n, 2), as (C, n)."""
+    count, side = planes.shape[:2]
+    # All planes below each other are one image, sampled in one call.
+    below = np.repeat(np.clip(places, 0.0, side - 1.0)[None], count, axis=0)
+    below[..., 1] += side * np.arange(count, dtype=np.float32)[:, None]
+    return np.asarray(sample(planes.reshape(-1, side), below), np.float32)
 
 
 def _sampled(planes: Plane, places: Plane, out: Plane | None = None) -> Plane:
