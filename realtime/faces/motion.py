@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -33,6 +33,8 @@ _STARTS, _FULL = 3.5, 9.0
 _FULL_LEVELS = 5.0
 # More noise than this, in grey levels, is change too.
 _NOISE = 2.0
+
+Value = TypeVar("Value", np.uint8, np.float32)
 
 
 class Motion(NamedTuple):
@@ -75,7 +77,7 @@ class MotionFinder:
         moving = np.maximum(np.abs(x), np.abs(y)) > _REST
         if not moving.any():
             return Motion(None, None, changes)
-        explained = np.asarray(sample(past, grid(side) + flow, cv2.BORDER_REPLICATE), np.uint8)
+        explained = sample(past, grid(side) + flow, cv2.BORDER_REPLICATE)
         return Motion(flow, moving, _changes(halved(explained), small))
 
 
@@ -93,10 +95,12 @@ def grid(side: int) -> Plane:
     return places
 
 
-def sample(values: Image | Plane, places: Plane, border: int = cv2.BORDER_CONSTANT) -> Image | Plane:
+def sample(
+    values: npt.NDArray[Value], places: Plane, border: int = cv2.BORDER_CONSTANT
+) -> npt.NDArray[Value]:
     """Return values (H, W) or (H, W, C) at places (h, w, 2) float32, x and y; linearly, 0 beyond them."""
     found = cv2.remap(values, places, None, cv2.INTER_LINEAR, borderMode=border)  # type: ignore[call-overload]
-    return np.asarray(found)
+    return np.asarray(found, values.dtype)
 
 
 def ramp(values: Plane, low: float, high: float) -> Plane:

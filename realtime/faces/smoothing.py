@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.faces.motion import MotionFinder, grid, ramp, sample, small_grey
+from realtime.faces.motion import Motion, MotionFinder, grid, ramp, sample, small_grey
 from realtime.frames import Image, ParsedFace, Plane
 from realtime.frames.geometry import Alignment
 from stn_icnn.labels import CLASS_ID
@@ -157,32 +157,19 @@ class ParsingSmoother:
 
     def _mixed(self, last: _Steadied, newest: _Steadied, seconds: float, weights: Plane) -> Plane:
         """Return new probabilities mixed with what the past says of the same places."""
-        new, past, past_grey = newest.mean, last.mean, last.grey
-        side, stays = new.shape[-1], newest.alignment == last.alignment
+        new, past_grey = newest.mean, last.grey
         if self._scratch is None or self._scratch.shape != new.shape:
             self._scratch = np.empty_like(new)
-        if not stays:
-            places = places_in(len(past_grey), last.alignment, newest.alignment, len(newest.grey))
-            past_grey = np.asarray(sample(past_grey, places, cv2.BORDER_REPLICATE), np.uint8)
+        if newest.alignment != last.alignment:
+            places = _places_in(len(past_grey), last.alignment, newest.alignment, len(newest.grey))
+            past_grey = sample(past_grey, places, cv2.BORDER_REPLICATE)
         motion = self._find_motion(past_grey, newest.grey)
-        strength: float | Plane = self.strength ** (30.0 * seconds)
-        few = stays and (motion.moving is None or motion.moving.mean() < _FEW)
-        if not few:
-            places = places_in(past.shape[-1], last.alignment, newest.alignment, side, motion.flow)
-            past = _sampled(past, places, self._scratch)
-            # Where the past knows nothing (outside its crop) it sums to less than 1 and counts for less.
-            known = np.ones(len(past), np.float32) @ past.reshape(len(past), -1)
-            strength = np.float32(strength) * known.reshape(side, side)
-        difference = past - new
-        if few and motion.moving is not None:
-            places = places_in(side, last.alignment, newest.alignment, side, motion.flow)
-            moving = cv2.resize(motion.moving.view(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
-            indices = np.flatnonzero(moving)
-            followed = _looked_up(past, places.reshape(-1, 2)[indices])
-            difference.reshape(len(new), -1)[:, indices] = followed - new.reshape(len(new), -1)[:, indices]
+        difference, known = _to_past(last, newest, motion, self._scratch)
         share = 0.5 * (weights @ np.abs(difference, out=self._scratch).reshape(len(new), -1))
-        unexplained = np.asarray(cv2.resize(motion.unexplained, (side, side)), np.float32)
-        difference *= strength * (1.0 - np.maximum(unexplained, ramp(share.reshape(side, side), *_CHANGE)))
+        size = new.shape[1:]
+        unexplained = np.asarray(cv2.resize(motion.unexplained, size), np.float32)
+        kept = self.strength ** (30.0 * seconds) * known
+        difference *= kept * (1.0 - np.maximum(unexplained, ramp(share.reshape(size), *_CHANGE)))
         difference += new
         return difference
 
@@ -224,10 +211,10 @@ def moved(planes: Plane, past: Alignment, now: Alignment, side: int | None = Non
     """
     own = planes.shape[-1]
     side = side or own
-    return _sampled(planes, places_in(own, past, now, side))
+    return _sampled(planes, _places_in(own, past, now, side))
 
 
-def places_in(own: int, past: Alignment, now: Alignment, side: int, flow: Plane | None = None) -> Plane:
+def _places_in(own: int, past: Alignment, now: Alignment, side: int, flow: Plane | None = None) -> Plane:
     """Return where in a past crop the pixels of another lie: (side, side, 2) float32, x and y.
 
     Args:
@@ -245,13 +232,40 @@ def places_in(own: int, past: Alignment, now: Alignment, side: int, flow: Plane 
     return np.asarray(cv2.transform(places, past.to_crop(own) @ np.vstack([now.to_image(side), [0, 0, 1]])))
 
 
+def _to_past(
+    last: _Steadied, newest: _Steadied, motion: Motion, scratch: Plane
+) -> tuple[Plane, Plane | np.float32]:
+    """Return what leads from the newest probabilities to what the past says of the same places.
+
+    Returns:
+        (C, O, O) float32, and how much the past knows of each place: (O, O) float32, 0 to 1, or 1 of all.
+    """
+    new, past, side = newest.mean, last.mean, newest.mean.shape[-1]
+    if newest.alignment == last.alignment:
+        if motion.moving is None:
+            return past - new, np.float32(1.0)
+        if motion.moving.mean() < _FEW:
+            difference = past - new
+            moving = cv2.resize(motion.moving.view(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
+            indices = np.flatnonzero(moving)
+            places = _places_in(side, last.alignment, newest.alignment, side, motion.flow)
+            followed = _looked_up(past, places.reshape(-1, 2)[indices])
+            difference.reshape(len(new), -1)[:, indices] = followed - new.reshape(len(new), -1)[:, indices]
+            return difference, np.float32(1.0)
+    places = _places_in(past.shape[-1], last.alignment, newest.alignment, side, motion.flow)
+    past = _sampled(past, places, scratch)
+    # Where the past knows nothing (outside its crop) it sums to less than 1 and counts for less.
+    known = np.ones(len(past), np.float32) @ past.reshape(len(past), -1)
+    return past - new, known.reshape(side, side)
+
+
 def _looked_up(planes: Plane, places: Plane) -> Plane:
     """Return planes (C, O, O) at places (n, 2), as (C, n)."""
     count, side = planes.shape[:2]
     # All planes below each other are one image, sampled in one call.
     below = np.repeat(np.clip(places, 0.0, side - 1.0)[None], count, axis=0)
     below[..., 1] += side * np.arange(count, dtype=np.float32)[:, None]
-    return np.asarray(sample(planes.reshape(-1, side), below), np.float32)
+    return sample(planes.reshape(-1, side), below)
 
 
 def _sampled(planes: Plane, places: Plane, out: Plane | None = None) -> Plane:
