@@ -22,6 +22,7 @@ from engines import EngineError, load_engine
 from engines.loader import available_cores
 from realtime.errors import ModelError
 from realtime.faces.detector import FaceDetector
+from realtime.faces.propagation import PROPAGATION
 from realtime.faces.smoothing import STRENGTH
 from realtime.faces.tracker import FaceTracker
 from realtime.frames import Image
@@ -81,8 +82,12 @@ def _frames(args: argparse.Namespace, threads: int, notes: list[str]) -> list[Ro
     images = clip_frames(args.clip, CLIP_FRAMES)
     height, width = images[0].shape[:2]
     with ExitStack() as undo:
-        calls: Calls = {"ours": _ours(images, threads, notes, undo)}
-        calls["ours, smooth 0"] = _ours(images, threads, [], undo, smoothing=0.0)
+        # A portrait slides as no face does: carried on, it would hardly ever be parsed.
+        ours = partial(_ours, images, threads, undo, propagation=PROPAGATION if args.clip else 0.0)
+        calls: Calls = {"ours": ours(notes)}
+        calls["ours, smooth 0"] = ours([], smoothing=0.0)
+        if args.clip:
+            calls["ours, propagate 0"] = ours([], propagation=0.0)
         for add in (_add_landmarker, _add_segmenter):
             try:
                 add(calls, images, args.landmarker, undo)
@@ -95,14 +100,20 @@ def _frames(args: argparse.Namespace, threads: int, notes: list[str]) -> list[Ro
 
 
 def _ours(
-    images: Sequence[Image], threads: int, notes: list[str], undo: ExitStack, smoothing: float = STRENGTH
+    images: Sequence[Image],
+    threads: int,
+    undo: ExitStack,
+    notes: list[str],
+    smoothing: float = STRENGTH,
+    propagation: float = PROPAGATION,
 ) -> Callable[[], object]:
     """Return detect, follow, align, parse: `FaceTracker` for one face, which also averages over time."""
     engine, line = load_engine(threads=threads, max_batch=1)
     notes.append(f"ours: detect, follow, align, parse; {line}")
     undo.callback(engine.close)
     detector = undo.enter_context(closing(FaceDetector(max_faces=1)))
-    tracker, frames = FaceTracker(detector, engine, smoothing=smoothing), to_and_fro(images)
+    tracker = FaceTracker(detector, engine, smoothing=smoothing, propagation=propagation)
+    frames = to_and_fro(images)
     return lambda: tracker.update(next(frames))
 
 

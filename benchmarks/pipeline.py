@@ -23,8 +23,9 @@ from engines.loader import available_cores
 from realtime.effects import parse_effect
 from realtime.effects.rendering import Renderer
 from realtime.faces.detector import FaceDetector
+from realtime.faces.propagation import PROPAGATION
 from realtime.faces.tracker import FaceTracker
-from realtime.frames import Frame, Image, RenderedFrame
+from realtime.frames import Frame, Image, ParsedFrame, RenderedFrame
 from realtime.native_logs import hide_native_logs
 from realtime.pipeline import Pipeline, Report, Stage
 from realtime.pipeline.threads import engine_threads, hold_opencv
@@ -63,6 +64,7 @@ class Case:
         seconds: of a frame: each run's mean where a file was done, each frame's latency where it is live.
         ratios: of each round, to the baseline's run beside it.
         reports, traces, cpu: of the runs; cpu is the share of all cores that was used.
+        propagated: of each parsed face, whether its parsing was carried on.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -70,6 +72,7 @@ class Case:
     reports: list[Report] = field(default_factory=list)
     traces: list[Trace] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
+    propagated: list[bool] = field(default_factory=list)
 
     def figures(self) -> dict[str, Figure]:
         """Return frames a second, drops and use of the CPU: of all rounds."""
@@ -77,11 +80,13 @@ class Case:
             return {}
         fps = [report.frames / report.seconds for report in self.reports]
         busy = available_cores() * np.divide(self.cpu, fps)
+        carried = {"propagated_share": round(float(np.mean(self.propagated)), 3)} if self.propagated else {}
         return {
             "fps": round(float(np.median(fps)), 1),
             "dropped_share": round(float(np.mean([report.drop_rate for report in self.reports])), 3),
             "cpu_share": round(float(np.median(self.cpu)), 3),
             "cpu_ms": round(float(np.median(busy)) * 1e3, 2),
+            **carried,
         }
 
     def stages(self) -> dict[str, dict[str, Figure]]:
@@ -100,6 +105,35 @@ class Case:
         p50, p95 = np.median(capture, axis=0)
         taken = {"service_p50_ms": round(float(p50), 2), "service_p95_ms": round(float(p95), 2)}
         return {"capture": dict(taken), **found}
+
+
+@dataclass(frozen=True)
+class Painting:
+    """What is done to each frame.
+
+    Attributes:
+        engine: see `engines.Engine`.
+        faces: followed at most.
+        propagation: see `FaceTracker`; 0 for portraits, which slide as no face does.
+    """
+
+    engine: Engine
+    faces: int
+    propagation: float
+
+    @contextmanager
+    def stages(self, case: Case) -> Iterator[Works]:
+        """Give the stages; each parsing is noted in a case."""
+        with closing(FaceDetector(max_faces=self.faces)) as detector:
+            tracker = FaceTracker(detector, self.engine, propagation=self.propagation)
+
+            def parse(frame: Frame) -> ParsedFrame:
+                parsed = tracker.update(frame)
+                case.propagated.extend(face.propagated for face in parsed.faces)
+                return parsed
+
+            renderer = Renderer([parse_effect(name) for name in EFFECTS])
+            yield {"parse": parse, "render": renderer.render}
 
 
 def run(args: argparse.Namespace) -> Result:
@@ -122,7 +156,8 @@ def run(args: argparse.Namespace) -> Result:
                 group = f"{size}, {'clip' if args.clip else f'{faces} face' + 's' * (faces > 1)}"
                 for kind in args.kinds:
                     measure = measure_files if kind == "file" else measure_live
-                    cases = measure(images, args.frames, args.rounds, engines[threads[kind]], faces, folder)
+                    painting = Painting(engines[threads[kind]], faces, PROPAGATION if args.clip else 0.0)
+                    cases = measure(images, args.frames, args.rounds, painting, folder)
                     rows += _rows(f"{kind}, {group}", cases)
                     whole = list(cases.values())[-1]
                     stages = whole.stages().items()
@@ -137,7 +172,7 @@ def run(args: argparse.Namespace) -> Result:
 
 
 def measure_files(
-    images: Sequence[Image], frames: int, rounds: int, engine: Engine, faces: int, folder: Path
+    images: Sequence[Image], frames: int, rounds: int, painting: Painting, folder: Path
 ) -> dict[str, Case]:
     """Time file to file, in turns with decoding and encoding alone.
 
@@ -145,8 +180,7 @@ def measure_files(
         images: the film, played to and fro.
         frames: of a run.
         rounds: of runs.
-        engine: see `engines.Engine`.
-        faces: followed at most.
+        painting: what is done to it.
         folder: for the films.
     """
     film = folder / "film.mp4"
@@ -157,7 +191,7 @@ def measure_files(
         # The first round warms up and counts for nothing.
         first, second = (plain, whole) if turn else (Case(), Case())
         beside = _copy_file(film, folder, {"copy": _unpainted}, first)
-        with _painting(engine, faces) as stages:
+        with painting.stages(second) as stages:
             taken = _copy_file(film, folder, stages, second)
         first.ratios.append(1.0)
         second.ratios.append(taken / beside)
@@ -165,7 +199,7 @@ def measure_files(
 
 
 def measure_live(
-    images: Sequence[Image], frames: int, rounds: int, engine: Engine, faces: int, folder: Path
+    images: Sequence[Image], frames: int, rounds: int, painting: Painting, folder: Path
 ) -> dict[str, Case]:
     """Time a live camera of 30 frames a second, in turns with a Gaussian blur of one frame.
 
@@ -175,7 +209,7 @@ def measure_live(
     for turn in range(1 + rounds):
         beside, case = (blur, live) if turn else (Case(), Case())
         unit = [_blur_seconds(images[0]) for _ in range(9)]
-        with _painting(engine, faces) as stages:
+        with painting.stages(case) as stages:
             count = frames if turn else 2 * WARM_UP
             trace = run_traced(SteadyCamera(images, count), NullSink(), stages, case)
         latencies = np.sum(list(trace.spans().values()), axis=0)[WARM_UP:]
@@ -204,13 +238,6 @@ def _copy_file(film: Path, folder: Path, stages: Works, case: Case) -> float:
     report = case.reports[-1]
     case.seconds.append(report.seconds / report.frames)
     return case.seconds[-1]
-
-
-@contextmanager
-def _painting(engine: Engine, faces: int) -> Iterator[Works]:
-    with closing(FaceDetector(max_faces=faces)) as detector:
-        renderer = Renderer([parse_effect(name) for name in EFFECTS])
-        yield {"parse": FaceTracker(detector, engine).update, "render": renderer.render}
 
 
 def _pictures(clip: str | None, size: tuple[int, int], faces: int) -> list[Image]:

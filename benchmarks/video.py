@@ -98,6 +98,7 @@ def measure_clip(config: RunConfig, engine: Engine, sink: QualitySink) -> None:
             config.smooth,
             tta=config.tta_for(still=False),
             gate=PersonGate(),
+            propagation=config.propagate,
         )
         stages = [Stage("parse", tracker.update), Stage("render", _unpainted)]
         Pipeline(open_source(config.source), stages, [sink], config.max_frames).run()

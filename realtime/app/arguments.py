@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engines import BACKENDS
 from realtime.effects import describe_effects
+from realtime.faces.propagation import MAX_PROPAGATION, PROPAGATION
 from realtime.faces.smoothing import STRENGTH
 from realtime.faces.tta import MAX_TTA
 from realtime.likeness import READERS
@@ -90,6 +91,14 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         default=STRENGTH,
         metavar="S",
         help=f"steadiness, 0 (none) to 0.95 ({STRENGTH})",
+    )
+    add(
+        "--propagate",
+        type=float,
+        default=PROPAGATION,
+        metavar="SECONDS",
+        help="for how long a parsing may be carried on along the motion where that explains what is seen, "
+        f"0 (parse every frame) to {MAX_PROPAGATION} ({PROPAGATION})",
     )
     add(
         "--tta",

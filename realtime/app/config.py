@@ -9,6 +9,7 @@ from pathlib import Path
 
 from realtime.effects import Effect, parse_effect
 from realtime.errors import UsageError
+from realtime.faces.propagation import MAX_PROPAGATION, PROPAGATION
 from realtime.faces.smoothing import STRENGTH
 from realtime.faces.tta import MAX_TTA
 from realtime.presets import load_preset
@@ -56,6 +57,8 @@ class RunConfig:
         max_frames: stop after so many frames.
         detect_every: frames from one search for new faces to the next.
         smooth: how much of the past parsing is kept where nothing changes, 0 to 0.95.
+        propagate: for how many seconds a face's parsing may be carried on along its motion, see
+            `realtime.faces.propagation`; 0: each frame is parsed.
         tta: parsings that are averaged for each face (test-time augmentation), 1 to
             `realtime.faces.tta.MAX_TTA`; None: all of them for images, 1 for everything else.
         stats_json: a file for the report.
@@ -90,6 +93,7 @@ class RunConfig:
     max_frames: int | None = None
     detect_every: int = 5
     smooth: float = STRENGTH
+    propagate: float = PROPAGATION
     tta: int | None = None
     stats_json: Path | None = None
     camera_size: str | None = None
@@ -114,6 +118,10 @@ class RunConfig:
                 raise UsageError(f"--{name.replace('_', '-')} {value}: at least 1")
         if not 0.0 <= self.smooth <= 0.95:
             raise UsageError(f"--smooth {self.smooth:g}: from 0 (none) to 0.95")
+        if not 0.0 <= self.propagate <= MAX_PROPAGATION:
+            raise UsageError(
+                f"--propagate {self.propagate:g}: seconds, from 0 (never) to {MAX_PROPAGATION:g}"
+            )
         if self.tta is not None and not 1 <= self.tta <= MAX_TTA:
             raise UsageError(f"--tta {self.tta}: from 1 to {MAX_TTA}")
         same = self.output is not None and self.contact_sheet is not None

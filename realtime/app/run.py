@@ -152,7 +152,14 @@ def run_job(config: RunConfig, engines: LazyEngine, keep_journal: bool = False) 
 
         gate = PersonGate(lambda: config.masks is not None or need_the_whole_head(controls.effects()))
         tracker = FaceTracker(
-            detector, engine, config.detect_every, config.smooth, still, config.tta_for(still), gate
+            detector,
+            engine,
+            config.detect_every,
+            config.smooth,
+            still,
+            config.tta_for(still),
+            gate,
+            config.propagate,
         )
 
         def parse(frame: Frame) -> ParsedFrame:

@@ -86,6 +86,13 @@ def small_grey(crop: Image) -> Image:
     return halved_to(np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8), _SIDE)
 
 
+def small_side(side: int) -> int:
+    """Return the side that `small_grey` leaves of a crop's."""
+    while side > _SIDE:
+        side //= 2
+    return side
+
+
 @cache
 def grid(side: int) -> Plane:
     """Return (side, side, 2) float32, not to be written to: x and y of each pixel."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from realtime.faces.crop_smoothing import distance
 from realtime.faces.evidence import parsing_evidence
 from realtime.faces.keypoints import align_keypoints, complete_keypoints, find_keypoints
 from realtime.faces.parsing import GLASSES_SHARE, NOSE_SHARE, SURE_SCORE, share_of
-from realtime.faces.smoothing import distance
 from realtime.faces.tracks import Track, describe_appearance
 from realtime.frames import ParsedFace, Plane, Points
 from stn_icnn.packing import Pictures

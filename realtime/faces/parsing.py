@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 import numpy as np
 
 from engines import Engine
+from realtime.faces.motion import small_side
 from realtime.frames import Detection, Image, ParsedFace
 from realtime.frames.geometry import Alignment, Square, cut
 from realtime.frames.letterbox import Region
@@ -19,6 +21,39 @@ SURE_SCORE = 0.7
 NOSE_SHARE = 0.009
 # ... and eyes, or glasses that hide them: dark ones take 0.04 and more of the crop.
 GLASSES_SHARE = 0.02
+
+
+class Glimpse:
+    """What `cut_pictures` cuts out, but only as fine as motion is looked for, and only when it is wanted.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        alignment: of the face crop.
+        engine: see `engines.Engine`.
+        content: see `ParsedFace.content`.
+    """
+
+    def __init__(self, image: Image, alignment: Alignment, engine: Engine, content: Region | None) -> None:
+        self._image, self._content = image, content
+        self._alignment, self._packing = alignment, engine.spec.packing
+
+    @cached_property
+    def face(self) -> Image:
+        """Return the face crop, (s, s, 3) uint8 RGB."""
+        return self._cut(Square(self._alignment, small_side(self._packing.input_size), sharp=False))
+
+    @cached_property
+    def head(self) -> Image | None:
+        """Return the head's square as it is parsed, (K, K, 3) uint8 RGB; None where the network sees none."""
+        packing = self._packing
+        if not packing.head_input:
+            return None
+        # As small as motion wants it at once, fine textures would lie in it differently, and seem to change.
+        return self._cut(Square(self._alignment.widened(packing.width), packing.head_input, sharp=False))
+
+    def _cut(self, square: Square) -> Image:
+        (crop,) = cut(self._image, [square], self._content)
+        return crop
 
 
 def cut_pictures(

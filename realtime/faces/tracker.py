@@ -2,7 +2,7 @@
 
 Between detections a track's crop follows its own parsing: where eyes and mouth were parsed last says where
 to look now. The detector searches for new faces every few frames, and at once after a cut or a loss.
-A parsing always comes from the very frame that it is drawn on; what isn't seen in a frame isn't shown.
+A parsing always fits the very frame that it is drawn on; what isn't seen in a frame isn't shown.
 
 docs/architecture.md shows a frame's way through it.
 """
@@ -17,10 +17,12 @@ from realtime.faces.cuts import CutDetector
 from realtime.faces.detector import FaceDetector
 from realtime.faces.evidence import NEW_TRACK_THRESHOLD, TRACK_HIGH_THRESHOLD, TrackEvidence
 from realtime.faces.keypoints import align_keypoints, detected_keypoints
-from realtime.faces.observation import Observation, make_observation
-from realtime.faces.parsing import cut_pictures, parse_crops
+from realtime.faces.observation import Observation
+from realtime.faces.observer import Observer, Scene
+from realtime.faces.parsing import cut_pictures
+from realtime.faces.propagation import PROPAGATION
 from realtime.faces.search import FaceSearch, Found
-from realtime.faces.smoothing import STRENGTH, CropSmoother, FaceSmoother
+from realtime.faces.smoothing import STRENGTH, FaceSmoother
 from realtime.faces.tracks import (
     Track,
     appearance_distance,
@@ -31,12 +33,10 @@ from realtime.faces.tracks import (
 )
 from realtime.faces.tta import parse_augmented
 from realtime.faces.views import View
-from realtime.frames import Detection, Frame, Image, ParsedFace, ParsedFrame, Points
+from realtime.frames import Detection, Frame, Image, ParsedFace, ParsedFrame
 from realtime.frames.letterbox import Letterbox, Region
 from realtime.people import PersonGate
 
-# A face that lies this far, in sides, from where its crop was laid is cut out and parsed once more.
-REPARSE_DISTANCE = 0.12
 # A lost track keeps its identity for so long.
 MAX_TIME_LOST = 1.5
 # After a longer gap between frames, in seconds, nothing is carried on.
@@ -59,6 +59,8 @@ class FaceTracker:
             out once more where its own parsing says. For single images.
         tta: parsings that are averaged for each face of each frame, see `realtime.faces.tta`.
         gate: takes out of the parsings what belongs to no person; None for what the parser says.
+        propagation: for how long a face's parsing may be carried on along its motion, seconds, see
+            `realtime.faces.propagation`; 0: each frame is parsed, as it is with `thorough` and `tta`.
     """
 
     def __init__(
@@ -70,11 +72,13 @@ class FaceTracker:
         thorough: bool = False,
         tta: int = 1,
         gate: PersonGate | None = None,
+        propagation: float = PROPAGATION,
     ) -> None:
         self.detector, self.engine = detector, engine
         self.detection_period, self.smoothing = detection_period, smoothing
-        self.thorough, self.tta, self.gate = thorough, tta, gate
+        self.thorough, self.tta, self.gate, self.propagation = thorough, tta, gate, propagation
         self._search = FaceSearch(detector, thorough)
+        self._observe = Observer(engine, thorough)
         self._last_id = 0
         self.reset()
 
@@ -104,7 +108,7 @@ class FaceTracker:
             self._letterbox = Letterbox()
         self._content = self._letterbox(image)
         searched = self._detect_in_turn(image, now)
-        observations = self._observe(image, self._select(), now)
+        observations = self._observe(Scene(image, self._content, now), self._select())
         if not searched and not all(observation.is_face for observation in observations):
             observations = self._recover(image, observations, now)
         faces = self._update_tracks(image, observations, now)
@@ -161,7 +165,10 @@ class FaceTracker:
     # Spawn and retire.
 
     def _spawn(self, face: Found, now: float) -> None:
-        keypoints, smoother = detected_keypoints(face.detection), FaceSmoother(self.smoothing)
+        # Of one frame, or of several parsings of it, nothing is worth carrying on.
+        propagation = 0.0 if self.thorough or self.tta > 1 else self.propagation
+        smoother = FaceSmoother(self.smoothing, propagation)
+        keypoints = detected_keypoints(face.detection)
         track = Track(face.detection, keypoints, now, smoother, TrackEvidence(now))
         track.whole, track.view, track.alternative = face.view is None, face.view, face.alternative
         self._tracks.append(track)
@@ -182,52 +189,7 @@ class FaceTracker:
             track.lost = True
         return alive[: self.detector.max_faces]
 
-    # Observe: what this frame shows of each track, by parsing it.
-
-    def _observe(self, image: Image, tracks: Sequence[Track], now: float) -> list[Observation]:
-        """Parse tracks where they are predicted, and once more those that turn out to lie elsewhere."""
-        observations = self._parse(image, tracks, [track.predict(now) for track in tracks], now)
-        observations = [self._try_alternative(image, observation, now) for observation in observations]
-        enough = 0.0 if self.thorough else REPARSE_DISTANCE
-        off = [index for index, each in enumerate(observations) if each.is_face and each.distance > enough]
-        for index in off:
-            # The crop goes there at once.
-            tracks[index].crop = CropSmoother()
-        keypoints = [observations[index].keypoints for index in off]
-        moved = self._parse(image, [tracks[index] for index in off], keypoints, now)
-        for index, observation in zip(off, moved, strict=True):
-            if observation.is_face:
-                observations[index] = observation
-        return observations
-
-    def _try_alternative(self, image: Image, observation: Observation, now: float) -> Observation:
-        """Parse a track where its other detection has it; return what shows more of a face."""
-        track = observation.track
-        if track.alternative is None:
-            return observation
-        first = track.detection, track.whole
-        track.detection, track.whole = track.alternative, False
-        track.alternative, track.crop = None, CropSmoother()
-        keypoints = detected_keypoints(track.detection)
-        (other,) = self._parse(image, [track], [keypoints], now)
-        track.crop = CropSmoother()
-        if other.beats(observation):
-            track.keypoints = keypoints
-            return other
-        track.detection, track.whole = first
-        return observation
-
-    def _parse(
-        self, image: Image, tracks: Sequence[Track], predicted: Sequence[Points], now: float
-    ) -> list[Observation]:
-        """Parse tracks whose keypoints are thought to be at `predicted`."""
-        alignments = [
-            track.crop(align_keypoints(points), now - track.seen)
-            for track, points in zip(tracks, predicted, strict=True)
-        ]
-        detections = [track.detection for track in tracks]
-        faces, pictures = parse_crops(image, detections, alignments, self.engine, self._content)
-        return list(map(make_observation, tracks, faces, pictures, predicted))
+    # Observe: what this frame shows of each track.
 
     def _recover(self, image: Image, observations: Sequence[Observation], now: float) -> list[Observation]:
         """Search out of turn, as a face was lost, and observe what was found."""
@@ -237,7 +199,7 @@ class FaceTracker:
         good = [observation for observation in observations if observation.is_face]
         known = {observation.track for observation in good}
         rest = [track for track in self._select() if track not in known]
-        return good + self._observe(image, rest, now)
+        return good + self._observe(Scene(image, self._content, now), rest)
 
     # Update.
 
@@ -296,6 +258,6 @@ class FaceTracker:
         if not track.track_id:
             self._last_id += 1
             track.track_id = self._last_id
-        smooth = track.smoother(face, observation.pictures, now - track.seen)
+        smooth = face if face.propagated else track.smoother(face, observation.pictures, now)
         track.update(observation.keypoints, observation.appearance, now)
         return replace(smooth, detection=track.detection, track_id=track.track_id)

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
+from realtime.faces.crop_smoothing import CropSmoother, distance
 from realtime.faces.evidence import TrackEvidence
 from realtime.faces.keypoints import align_keypoints, complete_keypoints, detected_keypoints, similarity
 from realtime.faces.parsing import SURE_SCORE
-from realtime.faces.smoothing import CropSmoother, FaceSmoother, distance
+from realtime.faces.smoothing import FaceSmoother
 from realtime.faces.views import View
 from realtime.frames import Detection, Image, Plane
 from realtime.frames.geometry import Alignment, Points
@@ -107,7 +108,7 @@ class Track:
         if self.lost or drifted:
             self.keypoints = complete_keypoints(keypoints, self.keypoints)
             self.velocity, self.crop, self.seen = np.zeros(2), CropSmoother(), now
-            self.smoother = FaceSmoother(self.smoother.strength)
+            self.smoother = self.smoother.fresh()
         self.detection, self.lost = detection, False
 
 

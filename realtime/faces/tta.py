@@ -13,7 +13,7 @@ import numpy as np
 
 from engines import Engine
 from realtime.faces.parsing import cut_pictures
-from realtime.faces.smoothing import moved
+from realtime.faces.warping import moved
 from realtime.frames import Image, ParsedFace, Plane
 from realtime.frames.geometry import Alignment
 from realtime.frames.letterbox import Region

@@ -119,6 +119,7 @@ class ParsedFace:
             as wide; None where no more than the crop was seen.
         content: rows and columns of the image that are no film's black bars, beyond which nothing is seen;
             None for all.
+        propagated: its parsing is an earlier frame's, carried on along the motion.
     """
 
     detection: Detection
@@ -129,6 +130,7 @@ class ParsedFace:
     track_id: int = 0
     head: Plane | None = None
     content: Region | None = None
+    propagated: bool = False
 
     @property
     def square(self) -> Alignment:

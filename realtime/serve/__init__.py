@@ -44,6 +44,7 @@ def serve(options: ServeOptions, config: RunConfig, load: Callable[[], Engine]) 
         config.detect_every,
         config.smooth,
         config.tta_for(still=False),
+        config.propagate,
     )
     try:
         # The first visitor doesn't wait, and a model that can't be had is told at once.

@@ -125,7 +125,13 @@ class Visitor:
             room = self._room
             gate = PersonGate(lambda: need_the_whole_head(self.wish.effects))
             tracker = FaceTracker(
-                detector, room.engine, room.detect_every, room.smooth, tta=room.tta, gate=gate
+                detector,
+                room.engine,
+                room.detect_every,
+                room.smooth,
+                tta=room.tta,
+                gate=gate,
+                propagation=room.propagate,
             )
             stages = [
                 Stage("parse", _Steady(tracker, self).parse),

@@ -10,6 +10,7 @@ from functools import partial
 from engines import Engine
 from realtime.effects import Effect
 from realtime.faces.detector import FaceDetector
+from realtime.faces.propagation import PROPAGATION
 from realtime.faces.smoothing import STRENGTH
 from realtime.frames import Image
 from realtime.likeness import Look
@@ -28,6 +29,7 @@ class Room:
         detect_every: frames from one search for faces to the next.
         smooth: see `FaceTracker`.
         tta: see `FaceTracker`.
+        propagate: see `FaceTracker.propagation`.
     """
 
     def __init__(
@@ -39,9 +41,11 @@ class Room:
         detect_every: int = 5,
         smooth: float = STRENGTH,
         tta: int = 1,
+        propagate: float = PROPAGATION,
     ) -> None:
         self.engine, self.effects, self.places = engine, effects, places
         self.detect_every, self.smooth, self.tta = detect_every, smooth, tta
+        self.propagate = propagate
         # Each visitor keeps one busy as long as it stays, and needs another for what takes long.
         self.threads = ThreadPoolExecutor(2 * places, thread_name_prefix="visitor")
         self._make_detector = make_detector

@@ -11,7 +11,10 @@ from tests.realtime.scene import ColourEngine, DrawnFace, ToldDetector, scene
 
 
 class Stage:
-    """A tracker among drawn faces; the detector sees all of them unless told otherwise."""
+    """A tracker among drawn faces; the detector sees all of them unless told otherwise.
+
+    Each frame is parsed unless propagation is asked for.
+    """
 
     def __init__(
         self,
@@ -21,10 +24,13 @@ class Stage:
         thorough: bool = False,
         tta: int = 1,
         rate: int = 30,
+        propagation: float = 0.0,
     ) -> None:
         self.detector, self.engine = ToldDetector(max_faces), ColourEngine()
         detector = cast(FaceDetector, self.detector)
-        self.tracker = FaceTracker(detector, self.engine, every, smoothing, thorough, tta)
+        self.tracker = FaceTracker(
+            detector, self.engine, every, smoothing, thorough, tta, propagation=propagation
+        )
         self.index, self.rate = 0, rate
 
     def show(

@@ -503,7 +503,8 @@ def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     own = "output-dir no-video keep-folders jobs ray attempts"
     shared = (
         "effect preset like like-parts like-face compare codec crf masks mask-format resume max-frames "
-        "backend precision require-gpu weights threads max-faces detect-every smooth tta"
+        "backend precision require-gpu weights threads max-faces detect-every smooth propagate "
+        "tta"
     )
     for flag in (*own.split(), *shared.split()):
         assert f"--{flag}" in text

@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from realtime.faces.crop_smoothing import CropSmoother, OneEuro, distance
 from realtime.faces.cuts import CutDetector
-from realtime.faces.smoothing import CropSmoother, OneEuro, ParsingSmoother, distance, moved
+from realtime.faces.smoothing import ParsingSmoother
+from realtime.faces.warping import moved
 from realtime.frames import Image, Plane
 from realtime.frames.geometry import Alignment
 

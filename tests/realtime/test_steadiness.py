@@ -12,6 +12,8 @@ from engines import load_engine
 from realtime.faces.detector import FaceDetector
 from realtime.faces.keypoints import align_keypoints, detected_keypoints
 from realtime.faces.parsing import parse_crops
+from realtime.faces.propagation import PROPAGATION
+from realtime.faces.smoothing import STRENGTH
 from realtime.faces.tracker import FaceTracker
 from realtime.frames import Frame, Image
 
@@ -38,13 +40,15 @@ def test_a_still_picture_with_sensor_noise_flickers_60_percent_less(portrait: Im
             (face,), _ = parse_crops(image, [found], [align_keypoints(detected_keypoints(found))], engine)
             plain.append(face.label_map())
         shown = {}
-        for smoothing in (0.0, 0.75):
-            tracker = FaceTracker(detector, engine, smoothing=smoothing)
-            shown[smoothing] = [tracker.update(frame).faces[0].label_map() for frame in frames]
+        none, smooth, shipped = (0.0, 0.0), (0.75, 0.0), (STRENGTH, PROPAGATION)
+        for smoothing, propagation in (none, smooth, shipped):
+            tracker = FaceTracker(detector, engine, smoothing=smoothing, propagation=propagation)
+            shown[smoothing, propagation] = [tracker.update(frame).faces[0].label_map() for frame in frames]
     finally:
         detector.close()
         engine.close()
-    assert changed(shown[0.0][4:]) < changed(plain), "a crop that rests is steadier already"
-    assert changed(shown[0.75][4:]) < 0.4 * changed(shown[0.0][4:])
-    whole = (plain[-1] == shown[0.75][-1]).mean()
-    assert whole > 0.98, "and the mask is the same"
+    assert changed(shown[none][4:]) < changed(plain), "a crop that rests is steadier already"
+    for setting in (smooth, shipped):
+        assert changed(shown[setting][4:]) < 0.4 * changed(shown[none][4:])
+        whole = (plain[-1] == shown[setting][-1]).mean()
+        assert whole > 0.98, "and the mask is the same"

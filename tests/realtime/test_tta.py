@@ -10,8 +10,8 @@ from engines.engine import Crops, EngineSpec, LockedEngine, Probabilities
 from realtime import FaceParser
 from realtime.app.config import RunConfig
 from realtime.faces.parsing import parse_crops
-from realtime.faces.smoothing import moved
 from realtime.faces.tta import MAX_TTA, parse_augmented
+from realtime.faces.warping import moved
 from realtime.frames import Detection, Image, ParsedFace, Plane
 from realtime.frames.geometry import Alignment
 from stn_icnn.labels import CLASS_ID
