@@ -108,9 +108,13 @@ def centroid(plane: Plane, least: float = 1.0) -> tuple[float, float] | None:
 
 
 def without_specks(plane: Plane) -> Plane:
-    """Return a plane (O, O) without what lies apart and is small: most likely a mistake of the parser."""
+    """Return a plane (O, O) without what lies apart and is small: most likely a mistake of the parser.
+
+    What is one pixel apart is not apart: pieces are told from each other at half the size.
+    """
+    seen = cv2.resize(np.uint8(255) * (plane > 0.0), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     # With OpenCV's statistics it takes three times as long.
-    count, found = cv2.connectedComponents((plane > 0.0).astype(np.uint8), None, 8, cv2.CV_16U)
+    count, found = cv2.connectedComponents(seen, None, 8, cv2.CV_16U)
     if count <= 2:
         return plane
     labels = np.asarray(found, np.uint16)
@@ -118,7 +122,8 @@ def without_specks(plane: Plane) -> Plane:
     # Gradually, so that what grows or shrinks from frame to frame doesn't flash.
     kept = ramp(areas / areas.max(), *SPECK)
     shares: Plane = np.concatenate([[1.0], kept]).astype(np.float32)
-    return np.asarray(plane * shares.take(labels), np.float32)
+    share = cv2.resize(shares.take(labels), plane.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return np.asarray(plane * share, np.float32)
 
 
 def to_image(face: ParsedFace, points: Points) -> Points:

@@ -75,7 +75,7 @@ class Hair:
         small_alpha = patch.sample(plane)
         if float(small_alpha.sum()) < LEAST_AREA:
             return
-        grey = cv2.cvtColor(patch.small, cv2.COLOR_RGB2GRAY)
+        grey = patch.small_grey
         mean, deviation = statistics(grey_lightness()[grey], small_alpha)
         dim = brightness(patch.face, image)
         alpha = patch.refined(plane)
@@ -84,7 +84,7 @@ class Hair:
         _clear_bars(alpha, patch, picture)
         table = partial(self._table, mean=mean, deviation=deviation, dim=dim)
         if self.shades is not None:
-            own = quantiles(np.asarray(grey, np.uint8), small_alpha, len(self.shades))
+            own = quantiles(grey, small_alpha, len(self.shades))
             table = partial(self._shaded, shades=self.shades, own=own, dim=dim)
         painted = cv2.applyColorMap(patch.grey, table(self.color))
         if self.tips is not None:

@@ -5,6 +5,7 @@ What varies slowly is computed on the reduced picture; only the last step touche
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from realtime.effects.tone import Lab, to_lab
 from realtime.frames import Image, ParsedFace, Plane
 from realtime.frames.geometry import whole_steps
+from realtime.frames.halvings import halved_to
 
 Value = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
@@ -64,7 +66,8 @@ class Patch:
         found = face.region(plane, margin)
         if found is None:
             return None
-        step = max(1, int(face.alignment.face_side / detail))
+        # A power of two, as OpenCV averages by halves in a third of the time of other steps.
+        step = 2 ** int(math.log2(max(1.0, face.alignment.face_side / detail)))
         rows = whole_steps(found[0], step, image.shape[0])
         columns = whole_steps(found[1], step, image.shape[1])
         return cls(image[rows, columns], face, rows, columns, step)
@@ -82,15 +85,25 @@ class Patch:
     @cached_property
     def small(self) -> Image:
         """Return the reduced picture, (sh, sw, 3) uint8 RGB."""
-        if self.step == 1:
-            return self.pixels.copy()
-        reduced = cv2.resize(self.pixels, self.small_size[::-1], interpolation=cv2.INTER_AREA)
-        return np.asarray(reduced, np.uint8)
+        return self.pixels.copy() if self.step == 1 else self._reduced(self.pixels)
 
     @cached_property
     def grey(self) -> Image:
         """Return (h, w) uint8 luma of the pixels as they were when first asked for."""
         return np.asarray(cv2.cvtColor(self.pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+
+    @cached_property
+    def small_grey(self) -> Image:
+        """Return (sh, sw) uint8: `grey` of the reduced picture."""
+        return self._reduced(self.grey)
+
+    def _reduced(self, pixels: Image) -> Image:
+        height, width = self.size
+        if height % self.step or width % self.step:
+            # The whole image, no side of which need be so many steps long.
+            reduced = cv2.resize(pixels, self.small_size[::-1], interpolation=cv2.INTER_AREA)
+            return np.asarray(reduced, np.uint8)
+        return halved_to(pixels, width // self.step)
 
     def sample(self, plane: Plane) -> Plane:
         """Bring a plane in crop coordinates into the reduced picture: (sh, sw) float32."""
@@ -109,18 +122,16 @@ class Patch:
         model is fitted on the reduced picture and evaluated on the full one.
         """
         radius = EDGE_RADIUS * self.face.alignment.face_side / self.step
-        slope, offset = local_model(self._small_grey(), self.sample(plane), max(1, round(radius)))
-        fine = self.grey.astype(np.float32)
+        slope, offset = local_model(self.small_grey, self.sample(plane), max(1, round(radius)))
         low, high = VEIL
         scale = np.float32(1.0 / (high - low))
-        alpha = np.multiply(self.enlarge(slope * scale), fine, out=fine)
-        alpha += self.enlarge((offset - np.float32(low)) * scale)
+        slope *= scale
+        offset -= np.float32(low)
+        offset *= scale
+        alpha = self.enlarge(slope)
+        cv2.multiply(alpha, self.grey, dst=alpha, dtype=cv2.CV_32F)
+        alpha += self.enlarge(offset)
         return np.clip(alpha, 0.0, 1.0, out=alpha)
-
-    def _small_grey(self) -> Image:
-        if self.step == 1:
-            return self.grey
-        return np.asarray(cv2.cvtColor(self.small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def find_small(image: Image, face: ParsedFace, plane: Plane) -> tuple[Patch, Lab, Plane] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import cv2
@@ -61,6 +62,7 @@ def tinted(lab: Lab, colour: Colour, darken: float, tint: float, lit: Plane | fl
     return Lab(light + darken * np.minimum(goal - light, 0.0), *planes)
 
 
+@cache
 def lab_of(colour: Colour) -> tuple[float, float, float]:
     """Return the CIELAB of an RGB colour."""
     lab = cv2.cvtColor(np.array([[colour]], np.float32) / 255.0, cv2.COLOR_RGB2LAB)
@@ -68,10 +70,13 @@ def lab_of(colour: Colour) -> tuple[float, float, float]:
     return light, a, b
 
 
+@cache
 def grey_lightness() -> Plane:
-    """Return (256,) float32: L* of each grey level."""
+    """Return (256,) float32, not to be written to: L* of each grey level."""
     grey = np.repeat(np.arange(256, dtype=np.float32)[None, :, None] / 255.0, 3, axis=2)
-    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_RGB2LAB)[0, :, 0], np.float32)
+    light = np.ascontiguousarray(cv2.cvtColor(grey, cv2.COLOR_RGB2LAB)[0, :, 0], np.float32)
+    light.setflags(write=False)
+    return light
 
 
 def rgb_table(lab: npt.NDArray[np.float32]) -> Image:
