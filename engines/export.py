@@ -50,7 +50,11 @@ def write_openvino(network: STNiCNN, path: Path) -> None:
     with warnings.catch_warnings():
         # torch's own, where OpenVINO copies its program: nothing that a user could mend.
         warnings.simplefilter("ignore", FutureWarning)
-        model = openvino.convert_model(export_program(network))
+        network.by_lines = True
+        try:
+            model = openvino.convert_model(export_program(network))
+        finally:
+            network.by_lines = False
     # The conversion forgets that only the batch varies.
     model.reshape([-1, *network.config.packing.input_shape])
     # Not as float16: rounding after batch norm is folded in moved probabilities by up to 0.02.

@@ -5,6 +5,7 @@ Done once, when weights are released: NNCF and PyTorch are not needed to run the
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,22 +55,57 @@ def read_crops(folder: Path, packing: Packing, most: int) -> Crops:
     return np.stack(crops)
 
 
-def where_sampled(model: openvino.Model) -> list[str]:
-    """Return the names of a network's operations that compute places to sample at: localizer and grids.
+def kept_as_floats(model: openvino.Model) -> list[str]:
+    """Return the names of a network's operations that stay as they are, where int8 costs more than it saves.
 
-    All that the samplers' coordinates come from, back to the probabilities or to what is constant.
+    Where crops lie (localizer and grids): rounded to one of 255 places, eyes alone lost 2.6 points of F1.
+    What is made of logits up to a softmax: rounding, and the layouts for it, took a twentieth of the time.
+    The first convolutions: pixels are whole numbers already, and would be rounded to others.
     """
+    operations = list(model.get_ops())
+    samplers = [each for each in operations if each.get_type_name() == "GridSample"]
+    softmaxes = [each for each in operations if each.get_type_name() == "Softmax"]
+    found = _sources([each.input_value(1) for each in samplers], {"Softmax"})
+    # The biases that follow convolutions belong to them.
+    found |= _sources([each.input_value(0) for each in softmaxes], {"Convolution"}, _is_biased)
+    return sorted(found | _first_convolutions(model))
+
+
+def _sources(
+    values: Sequence[openvino.Output],
+    ends: Set[str],
+    is_end: Callable[[openvino.Node], bool] = lambda _: False,
+) -> set[str]:
+    """Return the names of what values are computed from, back to operations of some types, those left out."""
     found: set[str] = set()
-    samplers = [each for each in model.get_ops() if each.get_type_name() == "GridSample"]
-    nodes = [each.input_value(1).get_node() for each in samplers]
+    nodes = [value.get_node() for value in values]
     while nodes:
         node = nodes.pop()
         name = node.get_friendly_name()
-        if name in found or node.get_type_name() in ("Softmax", "Constant", "Parameter"):
+        if name in found or node.get_type_name() in ends | {"Constant", "Parameter"} or is_end(node):
             continue
         found.add(name)
         nodes += [value.get_node() for value in node.input_values()]
-    return sorted(found)
+    return found
+
+
+def _is_biased(node: openvino.Node) -> bool:
+    sources = [value.get_node().get_type_name() for value in node.input_values()]
+    return node.get_type_name() == "Add" and "Convolution" in sources and "Constant" in sources
+
+
+def _first_convolutions(model: openvino.Model) -> set[str]:
+    """Return the names of the convolutions of pixels as they come in."""
+    found: set[str] = set()
+    nodes = [each.get_node() for each in model.inputs]
+    while nodes:
+        for target in nodes.pop().output(0).get_target_inputs():
+            node = target.get_node()
+            if node.get_type_name() == "Convolution":
+                found.add(node.get_friendly_name())
+            elif node.get_type_name() in ("Convert", "Slice", "Reshape", "Transpose"):
+                nodes.append(node)
+    return found
 
 
 def release_int8(checkpoint: Checkpoint, crops: Crops) -> tuple[Checkpoint, Parity]:
@@ -102,8 +138,7 @@ def release_int8(checkpoint: Checkpoint, crops: Crops) -> tuple[Checkpoint, Pari
         subset_size=int((~held_back).sum()),
         # Layer by layer, each after the ones before it were corrected: half the error of all at once.
         fast_bias_correction=False,
-        # Not where crops lie: rounded to one of 255 places, eyes alone lost 2.6 points of F1.
-        ignored_scope=nncf.IgnoredScope(names=where_sampled(model), validate=False),
+        ignored_scope=nncf.IgnoredScope(names=kept_as_floats(model), validate=False),
     )
     temporary = checkpoint.path.with_name(f"{stem}.tmp.xml")
     try:

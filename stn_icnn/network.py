@@ -85,6 +85,8 @@ class STNiCNN(nn.Module):
         self.residual = config.composition == "residual"
         # Stages take pixels as they are. `stn_icnn.precision` has them scaled first instead.
         self.raw = not config.centred
+        # How places to sample at are computed, see `stn_icnn.sampler.crop`.
+        self.by_lines = False
         self.channel = {class_id: index for index, class_id in enumerate(config.classes)}
         # What computes in halves takes its place: see `stn_icnn.precision`.
         classes, pixels = len(config.classes), not config.centred
@@ -206,14 +208,15 @@ class STNiCNN(nn.Module):
             inputs = []
             for name in names:
                 part_theta = seen_theta(theta, name)
-                x = crop(pictures.face, part_theta, part_net.size)
+                x = crop(pictures.face, part_theta, part_net.size, by_lines=self.by_lines)
                 if self.raw:
                     x = x * PIXEL_SCALE
                 if self.residual:
                     known = [channels(face.probabilities, self.part_channels[name])]
                     if self.config.features:
                         known.append(features)
-                    x = torch.cat([x, *(crop(each, part_theta, part_net.size) for each in known)], dim=1)
+                    seen = (crop(each, part_theta, part_net.size, by_lines=self.by_lines) for each in known)
+                    x = torch.cat([x, *seen], dim=1)
                 inputs.append(x)
             outputs = self.part_nets[net](torch.cat(inputs)).logits
             # unflatten and not chunk: chunk would fix the batch in an exported program.
@@ -233,15 +236,17 @@ class STNiCNN(nn.Module):
         size = (side, side)
         for name, y in part_logits.items():
             values = y * _window(y) if self.residual else torch.softmax(y, dim=1)[:, 1:]
-            pasted.append(paste(values, seen_theta(theta, name), size))
+            pasted.append(paste(values, seen_theta(theta, name), size, by_lines=self.by_lines))
         planes = torch.cat([*pasted, torch.zeros_like(pasted[0][:, :1])], dim=1)
         parts = planes.index_select(1, self.plane_of_class)
         if self.residual:
-            if face_logits.shape[-1] != side:
+            if face_logits.shape[-1] == side:
+                face_logits = _plane_by_plane(face_logits)
+            else:
                 # Half-pixel centres: the stage's strides keep pixel areas, not corner pixels.
                 face_logits = F.interpolate(face_logits, size=size, mode="bilinear")
             # Flat, or OpenVINO adds pixel by pixel and changes the layout of the sums.
-            total = _plane_by_plane(face_logits).flatten(2) + parts.flatten(2)
+            total = face_logits.flatten(2) + parts.flatten(2)
             return total.reshape(-1, len(self.config.classes), side, side)
         # Background is what no part claims; parts that overlap share.
         background = (1.0 - parts.sum(dim=1, keepdim=True)).clamp(min=1e-4)

@@ -20,7 +20,7 @@ from engines.engine import EngineOptions, Probabilities
 from engines.gpu import Gpu
 from engines.loader import GPU_BACKENDS, Factory
 from engines.parity import LEAST_AGREEMENT, sample_crops
-from engines.quantize import release_int8, where_sampled
+from engines.quantize import kept_as_floats, release_int8
 from stn_icnn.checkpoint import Checkpoint, read_checkpoint, save_checkpoint
 from stn_icnn.packing import Packing
 from tests.conftest import make_network, mouth_alone
@@ -149,7 +149,7 @@ def test_a_release_has_both_networks_and_says_how_good_they_are(
     quantized = openvino.Core().read_model(weights.with_suffix(".int8.xml"))
     rounded = {each.get_friendly_name() for each in quantized.get_ops() if "Fake" in each.get_type_name()}
     assert rounded
-    assert not rounded & set(where_sampled(quantized)), "places to sample at are never rounded"
+    assert not rounded & set(kept_as_floats(quantized)), "nor anything up to logits and places to sample at"
     for precision, runs in (("auto", "int8"), ("int8", "int8"), ("fp32", "fp32")):
         engine, line = load_engine("auto", weights, threads=1, precision=precision)
         assert f"1 threads), {runs}" in line

@@ -75,3 +75,14 @@ def test_gradients_reach_theta() -> None:
     assert theta.grad is not None
     assert theta.grad[0, 0, 0] != 0
     assert theta.grad[0, 1, 2] != 0
+
+
+def test_places_computed_by_lines_are_the_same() -> None:
+    torch.manual_seed(0)
+    theta = make_theta(torch.rand(3, 2) * 0.4 + 0.2, torch.rand(3, 2) - 0.5)
+    image, part = torch.rand(3, 2, 20, 24), torch.rand(3, 2, 7, 9)
+    for by_pairs, by_lines in (
+        [crop(image, theta, (7, 9), by_lines=lines) for lines in (False, True)],
+        [paste(part, theta, (20, 24), by_lines=lines) for lines in (False, True)],
+    ):
+        assert torch.equal(by_pairs, by_lines)
