@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _list(args: argparse.Namespace) -> None:
     from engines.cache import EngineCache
+    from engines.choice import BACKEND, Choice
 
     for name in BACKENDS:
         try:
@@ -83,7 +84,8 @@ def _list(args: argparse.Namespace) -> None:
     print(f"cache {cache.root}: {len(entries)} compiled networks")
     for entry in entries:
         built = f"built {entry.manifest['built']} in {entry.manifest['seconds']} s"
-        print(f"  {entry.folder.name}: {built}, {entry.parity or 'not run yet'}")
+        told = Choice.read(entry) if entry.manifest["key"]["backend"] == BACKEND else entry.parity
+        print(f"  {entry.folder.name}: {built}, {told or 'not run yet'}")
 
 
 def _build(args: argparse.Namespace) -> None:

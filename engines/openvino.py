@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from engines.engine import (
 )
 from stn_icnn.checkpoint import Checkpoint
 
+if TYPE_CHECKING:
+    from engines.choice import Choice
+
 # oneDNN's own setting: the newest instructions that it may use.
 MAX_ISA = "ONEDNN_MAX_CPU_ISA"
 # The compiled networks in their cache entry, by the faces that they run at once.
@@ -31,7 +35,7 @@ READY = "at-once-{}.blob"
 class OpenVinoEngine(LockedEngine):
     """Runs NAME.int8.xml or NAME.xml beside the weights, or an fp32 network from the user's cache.
 
-    "auto" is int8 where the weights come with such a network: it is only kept when it passed its
+    "auto" is the quicker one here of those that the weights come with: int8 is only kept when it passed its
     comparison with eager.
     """
 
@@ -44,16 +48,22 @@ class OpenVinoEngine(LockedEngine):
         shipped = {"int8": f"{stem}.int8.xml", "fp32": f"{stem}.xml"}
         able = [kind for kind, name in shipped.items() if name in checkpoint.files]
         precision = options.choose("openvino", able if "fp32" in able else [*able, "fp32"])
+        device = openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")
+        choice = None
+        if options.precision == "auto" and len(able) > 1:
+            choice = _quicker(checkpoint, options, {name: shipped[name] for name in able}, device)
+            precision = precision if choice is None else choice.precision
         if shipped[precision] in checkpoint.files:
             xml = checkpoint.verified(shipped[precision])
             checkpoint.verified(xml.with_suffix(".bin").name)
         else:
             xml = _cached(checkpoint, options, openvino.__version__)
-        device = openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")
         infer = _running(*_compiled(checkpoint, options, xml, precision, device))
         version = openvino.__version__.split("-")[0]
         what = f"OpenVINO {version} on CPU ({device}, {options.threads} threads)"
         super().__init__("openvino", EngineSpec.of(checkpoint.network), precision, what, infer)
+        if choice is not None:
+            self.description += f" ({choice})"
 
 
 def reason(error: RuntimeError) -> str:
@@ -150,6 +160,40 @@ def _compile(xml: Path, threads: int, streams: int = 1, measured: bool = False) 
         raise EngineUnavailable(f"OpenVINO could not compile {xml}: {reason(error)}") from None
 
 
+def _quicker(
+    checkpoint: Checkpoint, options: EngineOptions, names: Mapping[str, str], device: str
+) -> Choice | None:
+    """Measure, or look up, the networks of some names, by precision."""
+    import openvino
+
+    from engines.cache import Key
+    from engines.choice import BACKEND, choose
+
+    files = [checkpoint.verified(name) for name in names.values()]
+    files += [checkpoint.verified(path.with_suffix(".bin").name) for path in files]
+    key = Key(
+        checkpoint.sha256,
+        checkpoint.network,
+        BACKEND,
+        "auto",
+        device=_held(f"{device}, {options.threads} threads"),
+        versions={
+            "openvino": openvino.__version__,
+            "networks": " ".join(checkpoint.files[path.name] for path in files),
+        },
+    )
+    candidates = {
+        precision: partial(open_network, path, options.threads)
+        for precision, path in zip(names, files[: len(names)], strict=True)
+    }
+    return choose(key, options, candidates, EngineSpec.of(checkpoint.network).input_shape)
+
+
+def _held(device: str) -> str:
+    """Return a device's name with the instructions that it is held to, if any."""
+    return f"{device}, {os.environ[MAX_ISA]}" if MAX_ISA in os.environ else device
+
+
 def _compiled(
     checkpoint: Checkpoint, options: EngineOptions, xml: Path, precision: str, device: str
 ) -> list[Any]:
@@ -168,13 +212,12 @@ def _compiled(
 
     files = (checkpoint.files[xml.with_suffix(ending).name] for ending in (".xml", ".bin"))
     versions = {"openvino": openvino.__version__, "network": " ".join(files)}
-    held = f", {os.environ[MAX_ISA]}" if MAX_ISA in os.environ else ""
     key = Key(
         checkpoint.sha256,
         checkpoint.network,
         "openvino-ready",
         precision,
-        device=f"{device}, {options.threads} threads, {streams[-1]} streams{held}",
+        device=_held(f"{device}, {options.threads} threads, {streams[-1]} streams"),
         versions=versions,
     )
 

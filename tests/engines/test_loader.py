@@ -150,9 +150,9 @@ def test_a_release_has_both_networks_and_says_how_good_they_are(
     rounded = {each.get_friendly_name() for each in quantized.get_ops() if "Fake" in each.get_type_name()}
     assert rounded
     assert not rounded & set(kept_as_floats(quantized)), "nor anything up to logits and places to sample at"
-    for precision, runs in (("auto", "int8"), ("int8", "int8"), ("fp32", "fp32")):
+    for precision in ("int8", "fp32"):
         engine, line = load_engine("auto", weights, threads=1, precision=precision)
-        assert f"1 threads), {runs}" in line
+        assert f"1 threads), {precision}" in line
         engine.close()
     (out / "tiny.int8.bin").write_bytes(b"x")
     with pytest.raises(EngineError, match=r"tiny\.int8\.bin: damaged"):
