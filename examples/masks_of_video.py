@@ -27,8 +27,8 @@ detector.close()
 engine.close()
 
 # Prints for the demo:
-# 0.000 s: track 1, lips 2537 pixels
-# 0.033 s: track 1, lips 2614 pixels
-# 0.067 s: track 1, lips 2672 pixels
-# 0.100 s: track 1, lips 2648 pixels
-# 0.133 s: track 1, lips 2685 pixels
+# 0.000 s: track 1, lips 2505 pixels
+# 0.033 s: track 1, lips 2548 pixels
+# 0.067 s: track 1, lips 2545 pixels
+# 0.100 s: track 1, lips 2583 pixels
+# 0.133 s: track 1, lips 2615 pixels
