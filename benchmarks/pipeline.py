@@ -25,7 +25,7 @@ from realtime.effects.rendering import Renderer
 from realtime.faces.detector import FaceDetector
 from realtime.faces.propagation import PROPAGATION
 from realtime.faces.tracker import FaceTracker
-from realtime.frames import Frame, Image, ParsedFrame, RenderedFrame
+from realtime.frames import Frame, Image, RenderedFrame
 from realtime.native_logs import hide_native_logs
 from realtime.pipeline import Pipeline, Report, Stage
 from realtime.pipeline.threads import engine_threads, hold_opencv
@@ -64,7 +64,6 @@ class Case:
         seconds: of a frame: each run's mean where a file was done, each frame's latency where it is live.
         ratios: of each round, to the baseline's run beside it.
         reports, traces, cpu: of the runs; cpu is the share of all cores that was used.
-        propagated: of each parsed face, whether its parsing was carried on.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -72,7 +71,6 @@ class Case:
     reports: list[Report] = field(default_factory=list)
     traces: list[Trace] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
-    propagated: list[bool] = field(default_factory=list)
 
     def figures(self) -> dict[str, Figure]:
         """Return frames a second, drops and use of the CPU: of all rounds."""
@@ -80,13 +78,14 @@ class Case:
             return {}
         fps = [report.frames / report.seconds for report in self.reports]
         busy = available_cores() * np.divide(self.cpu, fps)
-        carried = {"propagated_share": round(float(np.mean(self.propagated)), 3)} if self.propagated else {}
+        faces = sum(report.faces for report in self.reports)
+        propagated = sum(report.propagated for report in self.reports)
         return {
             "fps": round(float(np.median(fps)), 1),
             "dropped_share": round(float(np.mean([report.drop_rate for report in self.reports])), 3),
             "cpu_share": round(float(np.median(self.cpu)), 3),
             "cpu_ms": round(float(np.median(busy)) * 1e3, 2),
-            **carried,
+            **({"propagated_share": round(propagated / faces, 3)} if faces else {}),
         }
 
     def stages(self) -> dict[str, dict[str, Figure]]:
@@ -122,18 +121,12 @@ class Painting:
     propagation: float
 
     @contextmanager
-    def stages(self, case: Case) -> Iterator[Works]:
-        """Give the stages; each parsing is noted in a case."""
+    def stages(self) -> Iterator[Works]:
+        """Give the stages, with a tracker of their own."""
         with closing(FaceDetector(max_faces=self.faces)) as detector:
             tracker = FaceTracker(detector, self.engine, propagation=self.propagation)
-
-            def parse(frame: Frame) -> ParsedFrame:
-                parsed = tracker.update(frame)
-                case.propagated.extend(face.propagated for face in parsed.faces)
-                return parsed
-
             renderer = Renderer([parse_effect(name) for name in EFFECTS])
-            yield {"parse": parse, "render": renderer.render}
+            yield {"parse": tracker.update, "render": renderer.render}
 
 
 def run(args: argparse.Namespace) -> Result:
@@ -191,7 +184,7 @@ def measure_files(
         # The first round warms up and counts for nothing.
         first, second = (plain, whole) if turn else (Case(), Case())
         beside = _copy_file(film, folder, {"copy": _unpainted}, first)
-        with painting.stages(second) as stages:
+        with painting.stages() as stages:
             taken = _copy_file(film, folder, stages, second)
         first.ratios.append(1.0)
         second.ratios.append(taken / beside)
@@ -209,7 +202,7 @@ def measure_live(
     for turn in range(1 + rounds):
         beside, case = (blur, live) if turn else (Case(), Case())
         unit = [_blur_seconds(images[0]) for _ in range(9)]
-        with painting.stages(case) as stages:
+        with painting.stages() as stages:
             count = frames if turn else 2 * WARM_UP
             trace = run_traced(SteadyCamera(images, count), NullSink(), stages, case)
         latencies = np.sum(list(trace.spans().values()), axis=0)[WARM_UP:]

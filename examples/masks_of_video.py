@@ -28,7 +28,7 @@ engine.close()
 
 # Prints for the demo:
 # 0.000 s: track 1, lips 2505 pixels
-# 0.033 s: track 1, lips 2548 pixels
-# 0.067 s: track 1, lips 2545 pixels
-# 0.100 s: track 1, lips 2583 pixels
-# 0.133 s: track 1, lips 2615 pixels
+# 0.033 s: track 1, lips 2508 pixels
+# 0.067 s: track 1, lips 2479 pixels
+# 0.100 s: track 1, lips 2587 pixels
+# 0.133 s: track 1, lips 2590 pixels

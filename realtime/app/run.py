@@ -273,6 +273,7 @@ def _print_report(config: RunConfig, report: Report | None) -> None:
     print(f"{report.frames} frames in {report.seconds:.1f} s: {fps:.1f} fps{dropped}{stopped}")
     if config.stats:
         print(report.timing.table())
+        print(f"{report.faces} faces, {report.propagated} of them carried on from an earlier frame")
     if config.stats_json is not None:
         write_text(config.stats_json, json.dumps(report.to_dict(), indent=1) + "\n")
     if config.resume and report.stopped:

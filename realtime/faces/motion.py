@@ -22,7 +22,7 @@ _SIDE = 128
 # DIS halves crops until their side is no more than this: a lip's motion is seen still.
 _FLOW_SIDE = 64
 # In what is smaller, as a head's crop, nothing but the head itself moves by a pixel: flow brings nothing.
-_LEAST_SIDE = 100
+LEAST_SIDE = 100
 # Flow in pixels at most by which nothing moves: sampled anew it would only be blurred.
 _REST = 0.25
 # Of what changed, all that is as wide as this, in pixels, is light and no motion.
@@ -60,16 +60,17 @@ class MotionFinder:
         # Fewer patches than the preset's: half the time, and nearly as good.
         self._flow.setPatchStride(6)
 
-    def __call__(self, past: Image, now: Image) -> Motion:
+    def __call__(self, past: Image, now: Image, least: int = LEAST_SIDE) -> Motion:
         """Return what became of the past.
 
         Args:
             past: (s, s) uint8 from `small_grey`, in the newest crop's coordinates.
             now: (s, s) uint8, the newest.
+            least: side from which flow is looked for.
         """
         side, small = len(now), halved(now)
         changes = _changes(halved(past), small)
-        if side < _LEAST_SIDE or not changes.any():
+        if side < least or not changes.any():
             return Motion(None, None, changes)
         self._flow.setFinestScale(max(0, math.ceil(math.log2(side / _FLOW_SIDE))))
         flow = np.asarray(self._flow.calc(now, past, np.zeros((side, side, 2), np.float32)), np.float32)

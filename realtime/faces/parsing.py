@@ -31,10 +31,14 @@ class Glimpse:
         alignment: of the face crop.
         engine: see `engines.Engine`.
         content: see `ParsedFace.content`.
+
+    Attributes:
+        content: the same, of all rows and columns where it was None.
     """
 
     def __init__(self, image: Image, alignment: Alignment, engine: Engine, content: Region | None) -> None:
-        self._image, self._content = image, content
+        height, width = image.shape[:2]
+        self._image, self.content = image, content or (slice(0, height), slice(0, width))
         self._alignment, self._packing = alignment, engine.spec.packing
 
     @cached_property
@@ -52,7 +56,7 @@ class Glimpse:
         return self._cut(Square(self._alignment.widened(packing.width), packing.head_input, sharp=False))
 
     def _cut(self, square: Square) -> Image:
-        (crop,) = cut(self._image, [square], self._content)
+        (crop,) = cut(self._image, [square], self.content)
         return crop
 
 

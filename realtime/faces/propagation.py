@@ -15,6 +15,8 @@ import numpy as np
 
 from realtime.faces.motion import Motion
 from realtime.frames import Plane
+from realtime.frames.geometry import Alignment
+from realtime.frames.letterbox import Region
 from stn_icnn.labels import CLASS_ID
 
 PROPAGATION = 0.07
@@ -52,9 +54,15 @@ def explains_face(motion: Motion, planes: Plane, classes: tuple[int, ...]) -> bo
     return True
 
 
-def explains_head(motion: Motion) -> bool:
-    """Say whether motion explains what became of a head's square, beyond the face crop in its middle."""
-    around = motion.unexplained.copy()
+def explains_head(motion: Motion, square: Alignment, content: Region) -> bool:
+    """Say whether motion explains what became of a head's square, beyond the face crop in its middle.
+
+    Args:
+        motion: since the last parsing.
+        square: where it lies.
+        content: rows and columns of the image beyond which nothing is seen.
+    """
+    around = motion.unexplained * square.shows(len(motion.unexplained), content)
     quarter = len(around) // 4
     around[quarter:-quarter, quarter:-quarter] = 0.0
     return bool(around.mean() <= _MOST_AROUND)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from realtime.faces.motion import Motion, MotionFinder, ramp, sample, small_grey
+from realtime.faces.motion import LEAST_SIDE, Motion, MotionFinder, ramp, sample, small_grey
 from realtime.faces.parsing import Glimpse
 from realtime.faces.propagation import PROPAGATION, explains_face, explains_head
 from realtime.faces.warping import little_moves, places_in, sampled, what_moves
@@ -89,7 +89,7 @@ class ParsingSmoother:
             alignment: where it lies.
         """
         assert self._last is not None
-        return self._motion(self._last, small_grey(crop), alignment)
+        return self._motion(self._last, small_grey(crop), alignment, least=0)
 
     def propagate(self, motion: Motion, alignment: Alignment, classes: tuple[int, ...]) -> Plane:
         """Return the last probabilities brought to a newer crop.
@@ -114,13 +114,13 @@ class ParsingSmoother:
         planes[classes.index(0)] += 1.0 - planes.sum(axis=0)
         return planes
 
-    def _motion(self, last: _Steadied, grey: Image, alignment: Alignment) -> Motion:
-        """Return the motion from the last crop to one of these grey levels."""
+    def _motion(self, last: _Steadied, grey: Image, alignment: Alignment, least: int = LEAST_SIDE) -> Motion:
+        """Return the motion from the last crop to one of these grey levels; see `MotionFinder`."""
         past = last.grey
         if alignment != last.alignment:
             places = places_in(len(past), last.alignment, alignment, len(grey))
             past = sample(past, places, cv2.BORDER_REPLICATE)
-        return self._find_motion(past, grey)
+        return self._find_motion(past, grey, least)
 
     def _mixed(
         self, last: _Steadied, newest: _Steadied, motion: Motion, kept: float, weights: Plane
@@ -218,7 +218,7 @@ class FaceSmoother:
         newer = replace(face, alignment=alignment, propagated=True)
         if face.head is not None and glimpse.head is not None:
             around = self._head.find_motion(glimpse.head, newer.square)
-            if not explains_head(around):
+            if not explains_head(around, newer.square, glimpse.content):
                 return None
             newer = replace(newer, head=self._head.propagate(around, newer.square, face.classes))
         self._shown = now

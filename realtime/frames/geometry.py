@@ -69,6 +69,15 @@ class Alignment:
         (crop,) = cut(image, [Square(self, size)])
         return crop
 
+    def shows(self, size: int, content: Region) -> npt.NDArray[np.bool_]:
+        """Return which pixels of a crop, (size, size), lie in some rows and columns of the image."""
+        line = np.arange(size)
+        (ax, bx, cx), (ay, by, cy) = self.to_image(size)
+        x, y = (a * line + b * line[:, None] + c for a, b, c in ((ax, bx, cx), (ay, by, cy)))
+        rows, columns = content
+        inside = (y >= rows.start) & (y < rows.stop) & (x >= columns.start) & (x < columns.stop)
+        return np.asarray(inside, np.bool_)
+
     def region(
         self,
         image_size: tuple[int, int],

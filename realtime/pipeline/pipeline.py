@@ -47,6 +47,8 @@ class Report:
         dropped: frames a live source dropped because the stages were busy.
         seconds: from start to end.
         stopped: the user ended it before the source did.
+        faces: faces in those frames, all together.
+        propagated: how many of them were carried on from an earlier frame and not parsed.
         timing: see `Timing`.
     """
 
@@ -54,6 +56,8 @@ class Report:
     dropped: int = 0
     seconds: float = 0.0
     stopped: bool = False
+    faces: int = 0
+    propagated: int = 0
     timing: Timing = field(default_factory=Timing)
 
     @property
@@ -65,7 +69,8 @@ class Report:
         """Return the report as JSON-ready data; see `Timing.summary`."""
         counts = {"frames": self.frames, "dropped": self.dropped, "drop_rate": round(self.drop_rate, 4)}
         run = {"seconds": round(self.seconds, 3), "stopped": self.stopped}
-        return counts | run | self.timing.summary()
+        faces = {"faces": self.faces, "propagated": self.propagated}
+        return counts | run | faces | self.timing.summary()
 
 
 class Pipeline:
@@ -192,6 +197,8 @@ class Pipeline:
             self.report.timing.record("output", begun - waiting, time.monotonic() - begun)
             self.report.timing.arrived(rendered.frame.captured_at)
             self.report.frames += 1
+            self.report.faces += len(rendered.faces)
+            self.report.propagated += sum(face.propagated for face in rendered.faces)
             self._stop |= not all(go_on)
 
     def _next(self) -> RenderedFrame | None:

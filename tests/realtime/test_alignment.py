@@ -68,3 +68,15 @@ def test_the_region_is_clipped_to_the_image() -> None:
     assert 30 <= rows.stop <= 32
     rows, columns = Alignment((-100.0, 10.0), 40.0, 0.3).region((100, 100))
     assert columns.stop <= columns.start
+
+
+def test_a_crop_says_which_of_its_pixels_lie_in_the_image() -> None:
+    square = Alignment((10.0, 20.0), 40.0, 0.0)
+    shown = square.shows(40, (slice(0, 30), slice(0, 100)))
+    # From x = -9.5 and y = 0.5 on.
+    assert shown[:29, 10:].all()
+    assert not shown[30:].any()
+    assert not shown[:, :9].any()
+    turned = Alignment((10.0, 20.0), 40.0, np.pi / 2.0).shows(40, (slice(0, 30), slice(0, 100)))
+    assert turned.sum() == pytest.approx(shown.sum(), abs=60)
+    assert not turned[-9:].any(), "its lower side lies left of the image"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import cv2
@@ -126,8 +127,13 @@ def test_what_changed_counts_most_where_a_part_opens_and_shuts() -> None:
 def test_of_the_head_counts_what_lies_around_the_face_crop() -> None:
     middle, beside = np.zeros((40, 40), np.float32), np.zeros((40, 40), np.float32)
     middle[12:28, 12:28], beside[0:16, 0:10] = 1.0, 1.0
-    assert explains_head(motion(middle))
-    assert not explains_head(motion(beside))
+    square, whole = HERE.widened(2.0), (slice(0, 400), slice(0, 400))
+    there = replace(square, centre=(200.0, 200.0))
+    assert explains_head(motion(middle), there, whole)
+    assert not explains_head(motion(beside), there, whole)
+    # The same, where the left half of the square lies beyond the image, or in a film's bar.
+    assert explains_head(motion(beside), replace(square, centre=(0.0, 200.0)), whole)
+    assert explains_head(motion(beside), there, (slice(0, 400), slice(200, 400)))
 
 
 def texture(shift: int = 0) -> Image:
@@ -140,6 +146,7 @@ class Looked:
     """Stands for a `Glimpse`: the pictures are given."""
 
     head = None
+    content = (slice(0, 120), slice(0, 120))
 
     def __init__(self, face: Image) -> None:
         self.face = face
