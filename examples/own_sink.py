@@ -42,5 +42,5 @@ detector.close()
 engine.close()
 
 # Prints:
-# 6 frames, about 88 thousand pixels painted in each
+# 6 frames, about 89 thousand pixels painted in each
 # ['output', 'parse', 'render']
