@@ -54,8 +54,7 @@ class OpenVinoEngine(LockedEngine):
             choice = _quicker(checkpoint, options, {name: shipped[name] for name in able}, device)
             precision = precision if choice is None else choice.precision
         if shipped[precision] in checkpoint.files:
-            xml = checkpoint.verified(shipped[precision])
-            checkpoint.verified(xml.with_suffix(".bin").name)
+            xml = _verified(checkpoint, shipped[precision])
         else:
             xml = _cached(checkpoint, options, openvino.__version__)
         infer = _running(*_compiled(checkpoint, options, xml, precision, device))
@@ -169,8 +168,8 @@ def _quicker(
     from engines.cache import Key
     from engines.choice import BACKEND, choose
 
-    files = [checkpoint.verified(name) for name in names.values()]
-    files += [checkpoint.verified(path.with_suffix(".bin").name) for path in files]
+    # All of them, also those that won't run: what came damaged is told at once.
+    paths = {precision: _verified(checkpoint, name) for precision, name in names.items()}
     key = Key(
         checkpoint.sha256,
         checkpoint.network,
@@ -179,14 +178,27 @@ def _quicker(
         device=_held(f"{device}, {options.threads} threads"),
         versions={
             "openvino": openvino.__version__,
-            "networks": " ".join(checkpoint.files[path.name] for path in files),
+            "networks": " ".join(_hashes(checkpoint, name) for name in names.values()),
         },
     )
-    candidates = {
-        precision: partial(open_network, path, options.threads)
-        for precision, path in zip(names, files[: len(names)], strict=True)
-    }
+    candidates = {name: partial(open_network, path, options.threads) for name, path in paths.items()}
     return choose(key, options, candidates, EngineSpec.of(checkpoint.network).input_shape)
+
+
+def _verified(checkpoint: Checkpoint, name: str) -> Path:
+    """Return the path of a network that came with weights, after checking it and its .bin."""
+    path = checkpoint.verified(name)
+    checkpoint.verified(_weights_of(name))
+    return path
+
+
+def _hashes(checkpoint: Checkpoint, name: str) -> str:
+    """Return what the manifest says that a network's two files are."""
+    return f"{checkpoint.files[name]} {checkpoint.files[_weights_of(name)]}"
+
+
+def _weights_of(name: str) -> str:
+    return str(Path(name).with_suffix(".bin"))
 
 
 def _held(device: str) -> str:
@@ -210,8 +222,7 @@ def _compiled(
     from engines.cache import EngineCache, Key
     from engines.parity import Parity
 
-    files = (checkpoint.files[xml.with_suffix(ending).name] for ending in (".xml", ".bin"))
-    versions = {"openvino": openvino.__version__, "network": " ".join(files)}
+    versions = {"openvino": openvino.__version__, "network": _hashes(checkpoint, xml.name)}
     key = Key(
         checkpoint.sha256,
         checkpoint.network,

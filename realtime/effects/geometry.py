@@ -10,6 +10,7 @@ import numpy as np
 from realtime.effects.tone import ramp
 from realtime.frames import ParsedFace, Plane
 from realtime.frames.geometry import Points, transformed
+from realtime.frames.halvings import halved
 
 EYES = ("r_eye", "l_eye")
 # An eye narrower than this, in sides of the crop, is turned away; a mouth no farther below the eyes is none.
@@ -112,9 +113,8 @@ def without_specks(plane: Plane) -> Plane:
 
     What is one pixel apart is not apart: pieces are told from each other at half the size.
     """
-    seen = cv2.resize(np.uint8(255) * (plane > 0.0), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     # With OpenCV's statistics it takes three times as long.
-    count, found = cv2.connectedComponents(seen, None, 8, cv2.CV_16U)
+    count, found = cv2.connectedComponents(halved(np.uint8(255) * (plane > 0.0)), None, 8, cv2.CV_16U)
     if count <= 2:
         return plane
     labels = np.asarray(found, np.uint16)

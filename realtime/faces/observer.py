@@ -80,8 +80,6 @@ class Observer:
         self, scene: Scene, track: Track, predicted: Points, crop: Alignment
     ) -> Observation | None:
         """Carry a track's last parsing on, if it explains what the frame shows."""
-        if not track.smoother.may_propagate(scene.time):
-            return None
         glimpse = Glimpse(scene.image, crop, self.engine, scene.content)
         face = track.smoother.propagate(glimpse, crop, scene.time)
         if face is None:

@@ -11,7 +11,7 @@ from engines import Engine
 from realtime.faces.motion import small_side
 from realtime.frames import Detection, Image, ParsedFace
 from realtime.frames.geometry import Alignment, Square, cut
-from realtime.frames.letterbox import Region
+from realtime.frames.letterbox import Region, whole
 from stn_icnn.packing import Pictures
 
 # A detection below this score must also parse as a face ...
@@ -37,8 +37,7 @@ class Glimpse:
     """
 
     def __init__(self, image: Image, alignment: Alignment, engine: Engine, content: Region | None) -> None:
-        height, width = image.shape[:2]
-        self._image, self.content = image, content or (slice(0, height), slice(0, width))
+        self._image, self.content = image, content or whole(image)
         self._alignment, self._packing = alignment, engine.spec.packing
 
     @cached_property

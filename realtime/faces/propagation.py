@@ -14,39 +14,33 @@ import cv2
 import numpy as np
 
 from realtime.faces.motion import Motion
-from realtime.frames import Plane
+from realtime.frames import ParsedFace
 from realtime.frames.geometry import Alignment
 from realtime.frames.letterbox import Region
-from stn_icnn.labels import CLASS_ID
 
 PROPAGATION = 0.07
 """A parsing is carried on for less than so many seconds: two frames of 30 a second, four of 60."""
 MAX_PROPAGATION = 0.5
 """Longer than this nobody may ask for."""
 # What opens and shuts. Where so much of it changed by more than motion, in the mean over it ...
-_PARTS = tuple(
-    tuple(CLASS_ID[name] for name in names) for names in (("l_eye", "r_eye"), ("mouth", "u_lip", "l_lip"))
-)
+_PARTS = (("l_eye", "r_eye"), ("mouth", "u_lip", "l_lip"))
 _MOST_OF_A_PART = 0.25
 # ... or of the whole face crop, or of what lies around it, the face is parsed.
 _MOST_OF_THE_FACE, _MOST_AROUND = 0.08, 0.04
 
 
-def explains_face(motion: Motion, planes: Plane, classes: tuple[int, ...]) -> bool:
+def explains_face(motion: Motion, face: ParsedFace) -> bool:
     """Say whether motion explains what became of a face crop.
 
     Args:
         motion: since the last parsing.
-        planes: (C, O, O) float32, that parsing.
-        classes: class id of each channel.
+        face: that parsing.
     """
     changed = motion.unexplained
     if changed.mean() > _MOST_OF_THE_FACE:
         return False
     for part in _PARTS:
-        channels = [classes.index(each) for each in part if each in classes]
-        known = planes[channels].sum(axis=0)
-        small = cv2.resize(known, changed.shape, interpolation=cv2.INTER_LINEAR)
+        small = cv2.resize(face.plane(part), changed.shape, interpolation=cv2.INTER_LINEAR)
         # With what lies just beside it, where it opens to.
         place = cv2.dilate(small, np.ones((3, 3), np.uint8))
         if float((changed * place).sum()) > _MOST_OF_A_PART * float(place.sum()):

@@ -16,7 +16,7 @@ import numpy as np
 from realtime.faces.motion import LEAST_SIDE, Motion, MotionFinder, ramp, sample, small_grey
 from realtime.faces.parsing import Glimpse
 from realtime.faces.propagation import PROPAGATION, explains_face, explains_head
-from realtime.faces.warping import little_moves, places_in, sampled, what_moves
+from realtime.faces.warping import brought, places_in
 from realtime.frames import Image, ParsedFace, Plane
 from realtime.frames.geometry import Alignment
 from stn_icnn.labels import CLASS_ID
@@ -100,18 +100,10 @@ class ParsingSmoother:
             classes: class id of each channel.
         """
         assert self._last is not None
-        mean, past = self._last.mean, self._last.alignment
-        side = mean.shape[-1]
-        if alignment == past and motion.moving is None:
-            return mean
-        if alignment == past and little_moves(motion):
-            planes = mean.copy()
-            places, values = what_moves(mean, motion)
-            planes.reshape(len(mean), -1)[:, places] = values
-            return planes
-        planes = sampled(mean, places_in(side, past, alignment, side, motion.flow))
-        # Nobody knows what lies where the past did not see: nothing is painted there.
-        planes[classes.index(0)] += 1.0 - planes.sum(axis=0)
+        planes, known = brought(self._last.mean, self._last.alignment, alignment, motion)
+        if isinstance(known, np.ndarray):
+            # Nobody knows what lies where the past did not see: nothing is painted there.
+            planes[classes.index(0)] += 1.0 - known
         return planes
 
     def _motion(self, last: _Steadied, grey: Image, alignment: Alignment, least: int = LEAST_SIDE) -> Motion:
@@ -129,11 +121,14 @@ class ParsingSmoother:
         new = newest.mean
         if self._scratch is None or self._scratch.shape != new.shape:
             self._scratch = np.empty_like(new)
-        difference, known = _to_past(last, newest, motion, self._scratch)
+        # Where the past knows less it counts for less.
+        past, known = brought(last.mean, last.alignment, newest.alignment, motion, self._scratch)
+        difference = past - new
         share = 0.5 * (weights @ np.abs(difference, out=self._scratch).reshape(len(new), -1))
         size = new.shape[1:]
         unexplained = np.asarray(cv2.resize(motion.unexplained, size), np.float32)
-        difference *= kept * known * (1.0 - np.maximum(unexplained, ramp(share.reshape(size), *_CHANGE)))
+        changed = np.maximum(unexplained, ramp(share.reshape(size), *_CHANGE))
+        difference *= kept * known * (1.0 - changed)
         difference += new
         return difference
 
@@ -195,10 +190,6 @@ class FaceSmoother:
         self._parsed, self._shown, self._found = _Parsed(steady, now), now, None
         return steady
 
-    def may_propagate(self, now: float) -> bool:
-        """Say whether the last parsing is new enough to be carried on to a frame at `now`, in seconds."""
-        return self._parsed is not None and now - self._parsed.time < self.propagation
-
     def propagate(self, glimpse: Glimpse, alignment: Alignment, now: float) -> ParsedFace | None:
         """Return the last parsing carried on to a newer frame; None where the face must be parsed.
 
@@ -207,13 +198,13 @@ class FaceSmoother:
             alignment: of its face crop.
             now: time of the frame, seconds.
         """
-        if self._parsed is None:
+        if self._parsed is None or now - self._parsed.time >= self.propagation:
             return None
         face = self._parsed.face
         motion = self._face.find_motion(glimpse.face, alignment)
         # If that doesn't explain all, the same crop is parsed next.
         self._found = _Found(now, alignment, motion)
-        if not explains_face(motion, face.probabilities, face.classes):
+        if not explains_face(motion, face):
             return None
         newer = replace(face, alignment=alignment, propagated=True)
         if face.head is not None and glimpse.head is not None:
@@ -223,30 +214,6 @@ class FaceSmoother:
             newer = replace(newer, head=self._head.propagate(around, newer.square, face.classes))
         self._shown = now
         return replace(newer, probabilities=self._face.propagate(motion, alignment, face.classes))
-
-
-def _to_past(
-    last: _Steadied, newest: _Steadied, motion: Motion, scratch: Plane
-) -> tuple[Plane, Plane | np.float32]:
-    """Return what leads from the newest probabilities to what the past says of the same places.
-
-    Returns:
-        (C, O, O) float32, and how much the past knows of each place: (O, O) float32, 0 to 1, or 1 of all.
-    """
-    new, past, side = newest.mean, last.mean, newest.mean.shape[-1]
-    if newest.alignment == last.alignment:
-        if motion.moving is None:
-            return past - new, np.float32(1.0)
-        if little_moves(motion):
-            difference = past - new
-            indices, values = what_moves(past, motion)
-            difference.reshape(len(new), -1)[:, indices] = values - new.reshape(len(new), -1)[:, indices]
-            return difference, np.float32(1.0)
-    places = places_in(past.shape[-1], last.alignment, newest.alignment, side, motion.flow)
-    past = sampled(past, places, scratch)
-    # Where the past knows nothing (outside its crop) it sums to less than 1 and counts for less.
-    known = np.ones(len(past), np.float32) @ past.reshape(len(past), -1)
-    return past - new, known.reshape(side, side)
 
 
 @cache

@@ -76,7 +76,9 @@ class FaceTracker:
     ) -> None:
         self.detector, self.engine = detector, engine
         self.detection_period, self.smoothing = detection_period, smoothing
-        self.thorough, self.tta, self.gate, self.propagation = thorough, tta, gate, propagation
+        self.thorough, self.tta, self.gate = thorough, tta, gate
+        # Of one frame, or of several parsings of it, nothing is worth carrying on.
+        self.propagation = 0.0 if thorough or tta > 1 else propagation
         self._search = FaceSearch(detector, thorough)
         self._observe = Observer(engine, thorough)
         self._last_id = 0
@@ -165,10 +167,8 @@ class FaceTracker:
     # Spawn and retire.
 
     def _spawn(self, face: Found, now: float) -> None:
-        # Of one frame, or of several parsings of it, nothing is worth carrying on.
-        propagation = 0.0 if self.thorough or self.tta > 1 else self.propagation
-        smoother = FaceSmoother(self.smoothing, propagation)
         keypoints = detected_keypoints(face.detection)
+        smoother = FaceSmoother(self.smoothing, self.propagation)
         track = Track(face.detection, keypoints, now, smoother, TrackEvidence(now))
         track.whole, track.view, track.alternative = face.view is None, face.view, face.alternative
         self._tracks.append(track)

@@ -52,25 +52,46 @@ def _followed(side: int, flow: Plane | None) -> Plane:
     return places if flow is None else places + cv2.resize(flow, (side, side)) * np.float32(side / len(flow))
 
 
-def little_moves(motion: Motion) -> bool:
-    """Say whether so little moves that the rest is better left as it is: sampled anew it would be blurred."""
-    return motion.moving is not None and motion.moving.mean() < _FEW
-
-
-def what_moves(planes: Plane, motion: Motion) -> tuple[npt.NDArray[np.intp], Plane]:
-    """Return the pixels of a crop that stayed where it was that show what moved, and what they were before.
+def brought(
+    planes: Plane, past: Alignment, now: Alignment, motion: Motion, out: Plane | None = None
+) -> tuple[Plane, Plane | np.float32]:
+    """Bring planes to where a newer crop shows the same.
 
     Args:
-        planes: (C, O, O) float32 of the crop before.
-        motion: with a flow.
+        planes: (C, O, O) float32 of the past crop, summing to 1 over C.
+        past: where that lies.
+        now: where the newer one lies.
+        motion: from the past one's picture to the newer one's.
+        out: (C, O, O) float32 to write to; None for new memory.
 
     Returns:
-        (n,) indices of its flat pixels, and (C, n) float32.
+        (C, O, O) float32, `planes` itself where nothing moved; and how much the past knows of each place:
+        (O, O) float32, 0 to 1, or 1 of all.
     """
-    assert motion.moving is not None
-    side, flow = planes.shape[-1], motion.flow
-    moving = cv2.resize(motion.moving.view(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
-    indices = np.flatnonzero(moving)
+    side = planes.shape[-1]
+    if past == now:
+        if motion.moving is None:
+            return planes, np.float32(1.0)
+        if motion.moving.mean() < _FEW:
+            # The rest stays as it is: sampled anew it would be blurred.
+            found = np.empty_like(planes) if out is None else out
+            np.copyto(found, planes)
+            indices, values = _what_moves(planes, motion.moving, motion.flow)
+            found.reshape(len(found), -1)[:, indices] = values
+            return found, np.float32(1.0)
+    found = sampled(planes, places_in(side, past, now, side, motion.flow), out)
+    # Where the past knows nothing (outside its crop) it sums to less than 1.
+    known = np.ones(len(found), np.float32) @ found.reshape(len(found), -1)
+    return found, known.reshape(side, side)
+
+
+def _what_moves(
+    planes: Plane, moving: npt.NDArray[np.bool_], flow: Plane | None
+) -> tuple[npt.NDArray[np.intp], Plane]:
+    """Return (n,) indices of a crop's flat pixels that show what moved, and (C, n): what they were before."""
+    side = planes.shape[-1]
+    shown = cv2.resize(moving.view(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
+    indices = np.flatnonzero(shown)
     return indices, _looked_up(planes, _followed(side, flow).reshape(-1, 2)[indices])
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from realtime.frames.halvings import Halvings, within
-from realtime.frames.letterbox import Region
+from realtime.frames.letterbox import Region, whole
 
 # Share of the crop's side over which painted effects fade out at its border.
 BORDER_FADE = 0.04
@@ -128,8 +128,7 @@ def cut(
         each.alignment.region(image.shape[:2], margin, each.size)
         for each, margin in zip(squares, margins, strict=True)
     ]
-    content = content or (slice(0, image.shape[0]), slice(0, image.shape[1]))
-    rows, columns = map(_united, zip(*regions, strict=True), content)
+    rows, columns = map(_united, zip(*regions, strict=True), content or whole(image))
     halvings, crops = Halvings(image[rows, columns]), []
     for alignment, size, sharp in squares:
         matrix = alignment.to_image(size)

@@ -36,8 +36,12 @@ class Letterbox:
                 return None
             found = _even(rows, image.shape[0]), _even(columns, image.shape[1])
             self._content = found if self._content is None else _around(self._content, found)
-        whole = self._content == (slice(0, image.shape[0]), slice(0, image.shape[1]))
-        return None if whole else self._content
+        return None if self._content == whole(image) else self._content
+
+
+def whole(image: Image) -> Region:
+    """Return all rows and columns of an image (H, W, 3)."""
+    return slice(0, image.shape[0]), slice(0, image.shape[1])
 
 
 def inside_bars(image: Image, level: int = _BAR) -> Region:

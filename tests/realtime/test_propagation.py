@@ -116,12 +116,12 @@ def planes(side: int = 48) -> Plane:
 
 def test_what_changed_counts_most_where_a_part_opens_and_shuts() -> None:
     still = np.zeros((60, 60), np.float32)
-    assert explains_face(motion(still), planes(), CLASSES)
+    assert explains_face(motion(still), parsing(planes()))
     mouth, cheek = still.copy(), still.copy()
     mouth[40:50, 20:32], cheek[40:50, 2:14] = 1.0, 1.0
-    assert not explains_face(motion(mouth), planes(), CLASSES)
-    assert explains_face(motion(cheek), planes(), CLASSES), "as much, elsewhere"
-    assert not explains_face(motion(still + 0.1), planes(), CLASSES), "a little everywhere"
+    assert not explains_face(motion(mouth), parsing(planes()))
+    assert explains_face(motion(cheek), parsing(planes())), "as much, elsewhere"
+    assert not explains_face(motion(still + 0.1), parsing(planes())), "a little everywhere"
 
 
 def test_of_the_head_counts_what_lies_around_the_face_crop() -> None:
