@@ -12,9 +12,9 @@ from realtime.faces.keypoints import align_keypoints, detected_keypoints
 from realtime.faces.observation import Observation, make_observation
 from realtime.faces.parsing import Glimpse, parse_crops
 from realtime.faces.tracks import Track
-from realtime.frames import Image, Points
+from realtime.frames import Points
 from realtime.frames.geometry import Alignment
-from realtime.frames.letterbox import Region
+from realtime.frames.halvings import Halvings
 from stn_icnn.packing import Pictures
 
 # A face that lies this far, in sides, from where its crop was laid is cut out and parsed once more.
@@ -25,13 +25,11 @@ class Scene(NamedTuple):
     """What is observed.
 
     Attributes:
-        image: (H, W, 3) uint8 RGB.
-        content: see `ParsedFace.content`.
+        seen: the frame's image.
         time: of the frame, seconds.
     """
 
-    image: Image
-    content: Region | None
+    seen: Halvings
     time: float
 
 
@@ -80,12 +78,12 @@ class Observer:
         self, scene: Scene, track: Track, predicted: Points, crop: Alignment
     ) -> Observation | None:
         """Carry a track's last parsing on, if it explains what the frame shows."""
-        glimpse = Glimpse(scene.image, crop, self.engine, scene.content)
+        glimpse = Glimpse(scene.seen, crop, self.engine)
         face = track.smoother.propagate(glimpse, crop, scene.time)
         if face is None:
             return None
         pictures = Pictures(glimpse.face, glimpse.head)
-        return make_observation(track, replace(face, content=scene.content), pictures, predicted)
+        return make_observation(track, replace(face, content=scene.seen.content), pictures, predicted)
 
     def _try_alternative(self, scene: Scene, observation: Observation) -> Observation:
         """Parse a track where its other detection has it; return what shows more of a face."""
@@ -114,7 +112,7 @@ class Observer:
         """Parse tracks whose keypoints are thought to be at `predicted`; None: their crops are laid there."""
         crops = _lay(scene, tracks, predicted) if crops is None else crops
         detections = [track.detection for track in tracks]
-        faces, pictures = parse_crops(scene.image, detections, crops, self.engine, scene.content)
+        faces, pictures = parse_crops(scene.seen, detections, crops, self.engine)
         return list(map(make_observation, tracks, faces, pictures, predicted))
 
 

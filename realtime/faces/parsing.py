@@ -10,8 +10,9 @@ import numpy as np
 from engines import Engine
 from realtime.faces.motion import small_side
 from realtime.frames import Detection, Image, ParsedFace
-from realtime.frames.geometry import Alignment, Square, cut
-from realtime.frames.letterbox import Region, whole
+from realtime.frames.geometry import Alignment, Square
+from realtime.frames.halvings import Halvings
+from realtime.frames.letterbox import Region
 from stn_icnn.packing import Pictures
 
 # A detection below this score must also parse as a face ...
@@ -27,23 +28,23 @@ class Glimpse:
     """What `cut_pictures` cuts out, but only as fine as motion is looked for, and only when it is wanted.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
+        seen: the frame.
         alignment: of the face crop.
         engine: see `engines.Engine`.
-        content: see `ParsedFace.content`.
-
-    Attributes:
-        content: the same, of all rows and columns where it was None.
     """
 
-    def __init__(self, image: Image, alignment: Alignment, engine: Engine, content: Region | None) -> None:
-        self._image, self.content = image, content or whole(image)
-        self._alignment, self._packing = alignment, engine.spec.packing
+    def __init__(self, seen: Halvings, alignment: Alignment, engine: Engine) -> None:
+        self._seen, self._alignment, self._packing = seen, alignment, engine.spec.packing
+
+    @property
+    def content(self) -> Region:
+        """Return the rows and columns of the frame beyond which nothing is seen."""
+        return self._seen.content
 
     @cached_property
     def face(self) -> Image:
         """Return the face crop, (s, s, 3) uint8 RGB."""
-        return self._cut(Square(self._alignment, small_side(self._packing.input_size), sharp=False))
+        return Square(self._alignment, small_side(self._packing.input_size), sharp=False).cut(self._seen)
 
     @cached_property
     def head(self) -> Image | None:
@@ -52,67 +53,53 @@ class Glimpse:
         if not packing.head_input:
             return None
         # As small as motion wants it at once, fine textures would lie in it differently, and seem to change.
-        return self._cut(Square(self._alignment.widened(packing.width), packing.head_input, sharp=False))
-
-    def _cut(self, square: Square) -> Image:
-        (crop,) = cut(self._image, [square], self.content)
-        return crop
+        square = Square(self._alignment.widened(packing.width), packing.head_input, sharp=False)
+        return square.cut(self._seen)
 
 
-def cut_pictures(
-    image: Image,
-    alignment: Alignment,
-    engine: Engine,
-    sharp: bool = True,
-    content: Region | None = None,
-) -> Pictures:
+def cut_pictures(seen: Halvings, alignment: Alignment, engine: Engine, sharp: bool = True) -> Pictures:
     """Return what an engine reads for a face crop.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
+        seen: the image.
         alignment: of the face crop.
         engine: see `engines.Engine`.
         sharp: take as much care with the head as with the face; without it takes a quarter less time.
-        content: see `ParsedFace.content`.
     """
-    packing = engine.spec.packing
-    squares = [Square(alignment, packing.input_size)]
+    packing, head = engine.spec.packing, None
     if packing.head_input:
-        squares.append(Square(alignment.widened(packing.width), packing.head_input, sharp))
-    face, *heads = cut(image, squares, content)
-    return Pictures(face, heads[0] if heads else None)
+        head = Square(alignment.widened(packing.width), packing.head_input, sharp).cut(seen)
+    return Pictures(Square(alignment, packing.input_size).cut(seen), head)
 
 
 def parse_crops(
-    image: Image,
+    seen: Halvings,
     detections: Sequence[Detection],
     alignments: Sequence[Alignment],
     engine: Engine,
-    content: Region | None = None,
 ) -> tuple[list[ParsedFace], list[Pictures]]:
     """Parse given crops of an image.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
+        seen: the image.
         detections: whose faces they are.
         alignments: where their face crops lie, as many.
         engine: see `engines.Engine`.
-        content: see `ParsedFace.content`.
 
     Returns:
         The faces in the same order, and what was read of each.
     """
     if not alignments:
         return [], []
-    packing, (height, width) = engine.spec.packing, image.shape[:2]
+    packing, (height, width) = engine.spec.packing, seen.image.shape[:2]
     # A video's hair is found as well without the care that eyes and lips want.
-    pictures = [cut_pictures(image, alignment, engine, False, content) for alignment in alignments]
+    pictures = [cut_pictures(seen, alignment, engine, sharp=False) for alignment in alignments]
     outputs = engine.infer(np.stack([packing.pack(each) for each in pictures]))
     faces = []
     for detection, alignment, output in zip(detections, alignments, outputs, strict=True):
         planes, head = packing.maps(output)
-        seen = detection, alignment, planes, engine.spec.classes, (height, width)
-        faces.append(ParsedFace(*seen, head=head, content=content))
+        what = detection, alignment, planes, engine.spec.classes, (height, width)
+        faces.append(ParsedFace(*what, head=head, content=seen.content))
     return faces, pictures
 
 

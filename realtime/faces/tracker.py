@@ -34,7 +34,8 @@ from realtime.faces.tracks import (
 from realtime.faces.tta import parse_augmented
 from realtime.faces.views import View
 from realtime.frames import Detection, Frame, Image, ParsedFace, ParsedFrame
-from realtime.frames.letterbox import Letterbox, Region
+from realtime.frames.halvings import Halvings
+from realtime.frames.letterbox import Letterbox
 from realtime.people import PersonGate
 
 # A lost track keeps its identity for so long.
@@ -93,7 +94,6 @@ class FaceTracker:
         self._tracks: list[Track] = []
         self._search.reset()
         self._cut, self._letterbox = CutDetector(), Letterbox()
-        self._content: Region | None = None
         self._time: float | None = None
         self._frames_since_cut, self._scene_begins = 0, True
         if self.gate is not None:
@@ -108,15 +108,15 @@ class FaceTracker:
         if self._cut(image):
             self._tracks, self._frames_since_cut, self._scene_begins = [], 0, True
             self._letterbox = Letterbox()
-        self._content = self._letterbox(image)
+        scene = Scene(Halvings(image, self._letterbox(image)), now)
         searched = self._detect_in_turn(image, now)
-        observations = self._observe(Scene(image, self._content, now), self._select())
+        observations = self._observe(scene, self._select())
         if not searched and not all(observation.is_face for observation in observations):
-            observations = self._recover(image, observations, now)
-        faces = self._update_tracks(image, observations, now)
+            observations = self._recover(scene, observations)
+        faces = self._update_tracks(scene, observations)
         self._retire(now)
         if self.gate is not None:
-            faces = self.gate(image, faces, now)
+            faces = self.gate(scene.seen, faces, now)
         return ParsedFrame(frame, tuple(sorted(faces, key=lambda face: -face.alignment.side)))
 
     # Detect: which part of a frame is searched is this frame's turn.
@@ -191,22 +191,22 @@ class FaceTracker:
 
     # Observe: what this frame shows of each track.
 
-    def _recover(self, image: Image, observations: Sequence[Observation], now: float) -> list[Observation]:
+    def _recover(self, scene: Scene, observations: Sequence[Observation]) -> list[Observation]:
         """Search out of turn, as a face was lost, and observe what was found."""
         for observation in observations:
             observation.track.lost |= not observation.is_face
-        self._detect(image, now, True, self._search.next_views(image))
+        image = scene.seen.image
+        self._detect(image, scene.time, True, self._search.next_views(image))
         good = [observation for observation in observations if observation.is_face]
         known = {observation.track for observation in good}
         rest = [track for track in self._select() if track not in known]
-        return good + self._observe(Scene(image, self._content, now), rest)
+        return good + self._observe(scene, rest)
 
     # Update.
 
-    def _update_tracks(
-        self, image: Image, observations: Sequence[Observation], now: float
-    ) -> list[ParsedFace]:
+    def _update_tracks(self, scene: Scene, observations: Sequence[Observation]) -> list[ParsedFace]:
         """Update tracks by their observations; return the faces of those that may be shown."""
+        seen, now = scene
         shown = []
         for observation in self._without_doubles(observations):
             track = observation.track
@@ -215,9 +215,9 @@ class FaceTracker:
                 shown.append(observation)
             elif not track.lost:
                 track.update(observation.keypoints, observation.appearance, now)
-        faces = parse_augmented(image, [observation.face for observation in shown], self.engine, self.tta)
+        faces = parse_augmented(seen, [observation.face for observation in shown], self.engine, self.tta)
         if self.tta > 1:
-            cut = [cut_pictures(image, each.alignment, self.engine, content=each.content) for each in faces]
+            cut = [cut_pictures(seen, each.alignment, self.engine) for each in faces]
             shown = [replace(one, pictures=pictures) for one, pictures in zip(shown, cut, strict=True)]
         return [self._smooth(*one, now) for one in zip(shown, faces, strict=True)]
 

@@ -14,9 +14,9 @@ import numpy as np
 from engines import Engine
 from realtime.faces.parsing import cut_pictures
 from realtime.faces.warping import moved
-from realtime.frames import Image, ParsedFace, Plane
+from realtime.frames import ParsedFace, Plane
 from realtime.frames.geometry import Alignment
-from realtime.frames.letterbox import Region
+from realtime.frames.halvings import Halvings
 from stn_icnn.labels import mirror_ids
 from stn_icnn.packing import Maps, Pictures
 
@@ -32,11 +32,13 @@ _FINER = 2
 WIDE, _BESIDE = 1.2, 0.01
 
 
-def parse_augmented(image: Image, faces: Sequence[ParsedFace], engine: Engine, tta: int) -> list[ParsedFace]:
+def parse_augmented(
+    seen: Halvings, faces: Sequence[ParsedFace], engine: Engine, tta: int
+) -> list[ParsedFace]:
     """Return faces with the mean of several parsings for their probabilities.
 
     Args:
-        image: (H, W, 3) uint8 RGB, what they were parsed from.
+        seen: the image that they were parsed from.
         faces: parsed once, which is the first parsing.
         engine: that parsed them.
         tta: how many are averaged, 1 to `MAX_TTA`; after 1 the faces are as they were.
@@ -48,17 +50,17 @@ def parse_augmented(image: Image, faces: Sequence[ParsedFace], engine: Engine, t
     if tta == 1 or not faces:
         # Untouched: copying a parsing takes as long as a fifth of making it.
         return list(faces)
-    width, content = engine.spec.packing.width, faces[0].content
+    width = engine.spec.packing.width
     means = [_Mean(face, width) for face in faces]
     if width == 1:
-        wide = _parse(image, [one.crop for one in means], engine, content)
+        wide = _parse(seen, [one.crop for one in means], engine)
         for mean, maps in zip(means, wide, strict=True):
             mean.add(maps, mean.crop, _BESIDE)
     for number, (size, mirrored) in enumerate(_AUGMENTATIONS[:tta]):
-        seen = [face.alignment.widened(size) for face in faces]
+        crops = [face.alignment.widened(size) for face in faces]
         known = [Maps(face.probabilities, face.head) for face in faces]
-        parsed = known if number == 0 else _parse(image, seen, engine, content, mirrored)
-        for mean, maps, alignment in zip(means, parsed, seen, strict=True):
+        parsed = known if number == 0 else _parse(seen, crops, engine, mirrored)
+        for mean, maps, alignment in zip(means, parsed, crops, strict=True):
             mean.add(maps, alignment)
     return [mean.face() for mean in means]
 
@@ -94,18 +96,15 @@ class _Mean:
 
 
 def _parse(
-    image: Image,
-    alignments: Sequence[Alignment],
-    engine: Engine,
-    content: Region | None,
-    mirrored: bool = False,
+    seen: Halvings, alignments: Sequence[Alignment], engine: Engine, mirrored: bool = False
 ) -> list[Maps]:
     """Return the maps of each face crop, seen in the mirror and turned back if asked."""
     packing = engine.spec.packing
-    seen = [cut_pictures(image, alignment, engine, content=content) for alignment in alignments]
+    pictures = [cut_pictures(seen, alignment, engine) for alignment in alignments]
     if mirrored:
-        seen = [Pictures(face[:, ::-1], None if head is None else head[:, ::-1]) for face, head in seen]
-    outputs = engine.infer(np.stack([packing.pack(one) for one in seen]))
+        flipped = ((face[:, ::-1], None if head is None else head[:, ::-1]) for face, head in pictures)
+        pictures = [Pictures(face, head) for face, head in flipped]
+    outputs = engine.infer(np.stack([packing.pack(one) for one in pictures]))
     parsed = [packing.maps(output) for output in outputs]
     if not mirrored:
         return parsed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from realtime.frames.halvings import Halvings, within
-from realtime.frames.letterbox import Region, whole
+from realtime.frames.halvings import Halvings
+from realtime.frames.letterbox import Region
 
 # Share of the crop's side over which painted effects fade out at its border.
 BORDER_FADE = 0.04
@@ -66,8 +65,7 @@ class Alignment:
 
         Beyond the image its border is repeated, as in training: the parser does better than on black.
         """
-        (crop,) = cut(image, [Square(self, size)])
-        return crop
+        return Square(self, size).cut(Halvings(image))
 
     def shows(self, size: int, content: Region) -> npt.NDArray[np.bool_]:
         """Return which pixels of a crop, (size, size), lie in some rows and columns of the image."""
@@ -109,32 +107,9 @@ class Square(NamedTuple):
     size: int
     sharp: bool = True
 
-
-def cut(
-    image: npt.NDArray[np.uint8], squares: Sequence[Square], content: Region | None = None
-) -> list[npt.NDArray[np.uint8]]:
-    """Cut squares out of an image, as `Alignment.crop` does: those that overlap take less together.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        squares: at least one.
-        content: rows and columns of the image beyond which its border is repeated; None for all.
-
-    Returns:
-        (size, size, 3) uint8 RGB of each.
-    """
-    margins = [(-2.0, -2.0, each.size + 1.0, each.size + 1.0) for each in squares]
-    regions = [
-        each.alignment.region(image.shape[:2], margin, each.size)
-        for each, margin in zip(squares, margins, strict=True)
-    ]
-    rows, columns = map(_united, zip(*regions, strict=True), content or whole(image))
-    halvings, crops = Halvings(image[rows, columns]), []
-    for alignment, size, sharp in squares:
-        matrix = alignment.to_image(size)
-        matrix[:, 2] -= (columns.start, rows.start)
-        crops.append(halvings.sample(matrix, size, sharp))
-    return crops
+    def cut(self, seen: Halvings) -> npt.NDArray[np.uint8]:
+        """Cut it out of an image as `Alignment.crop` does: (size, size, 3) uint8 RGB."""
+        return seen.sample(self.alignment.to_image(self.size), self.size, self.sharp)
 
 
 def transformed(points: Points, matrix: Matrix) -> Points:
@@ -172,13 +147,3 @@ def whole_steps(found: slice, step: int, limit: int) -> slice:
     length = min(-(-(found.stop - found.start) // step) * step, limit)
     start = min(found.start, limit - length)
     return slice(start, start + length)
-
-
-def _united(ranges: Sequence[slice], limits: slice) -> slice:
-    """Return a range around others, inside its limits.
-
-    It begins a multiple of 16 after theirs, so that a face that moves by a pixel is halved as it was before.
-    """
-    first, last = min(each.start for each in ranges), max(each.stop for each in ranges)
-    found = within(first - limits.start, last - limits.start, limits.stop - limits.start)
-    return slice(limits.start + found.start - found.start % 16, limits.start + found.stop)

@@ -15,8 +15,8 @@ import numpy as np
 
 from realtime.frames import Image, ParsedFace, Plane
 from realtime.frames.geometry import Alignment
-from realtime.frames.halvings import halved_to
-from realtime.people.segmenter import PersonSegmenter, halved_for_segmenter, person_segmenter
+from realtime.frames.halvings import Halvings, halved_to
+from realtime.people.segmenter import MODEL_SIZE, PersonSegmenter, person_segmenter
 from stn_icnn.labels import CLASS_ID
 
 # What may reach far from the face, and what a parser invents there.
@@ -68,33 +68,34 @@ class PersonGate:
         """Forget the frames before."""
         self._last: _Look | None = None
 
-    def __call__(self, image: Image, faces: Sequence[ParsedFace], now: float) -> list[ParsedFace]:
-        """Return the faces of an image (H, W, 3) uint8 RGB, of a time in seconds.
+    def __call__(self, seen: Halvings, faces: Sequence[ParsedFace], now: float) -> list[ParsedFace]:
+        """Return the faces of an image of a time in seconds.
 
         Raises:
             ModelError: if the segmenter's model can't be had.
         """
         if not faces or not self._wanted():
             return list(faces)
-        self._last = look = self._look(image, now)
+        self._last = look = self._look(seen, now)
         return [_gated(face, look) for face in faces]
 
-    def _look(self, image: Image, now: float) -> _Look:
+    def _look(self, seen: Halvings, now: float) -> _Look:
         """Ask the segmenter, if the picture has changed or it is long ago."""
-        seen = halved_for_segmenter(image)
+        # As coarse as the model sees: its answer is not finer, so no more is given to it.
+        image = seen.at_least(*MODEL_SIZE)
         # Of all pixels: every so many are too noisy.
-        grey = np.asarray(cv2.cvtColor(halved_to(seen, _WIDTH), cv2.COLOR_RGB2GRAY), np.uint8)
+        grey = np.asarray(cv2.cvtColor(halved_to(image, _WIDTH), cv2.COLOR_RGB2GRAY), np.uint8)
         last = self._last
         if last is not None and 0.0 <= now - last.time < _PERIOD and _change(grey, last.grey) < _CHANGE:
             return last
         self._segmenter = self._segmenter or person_segmenter()
-        person = self._segmenter.segment(seen)
+        person = self._segmenter.segment(image)
         nobody = (person < _PERSON).astype(np.uint8)
         distance = np.asarray(cv2.distanceTransform(nobody, cv2.DIST_L2, 3), np.float32)
         # Without anybody it is boundless.
         distance = np.minimum(distance, np.float32(max(person.shape)))
         # In pixels of the image; where it isn't 16:9 the grid's cells aren't square, and this is rough.
-        height, width = image.shape[:2]
+        height, width = seen.image.shape[:2]
         distance *= float(np.sqrt(width * height / person.size))
         return _Look(person, distance, grey, now)
 

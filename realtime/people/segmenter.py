@@ -10,7 +10,7 @@ import numpy as np
 
 from engines.tflite import open_tflite
 from realtime.frames import Image, Plane
-from realtime.frames.halvings import halved
+from realtime.frames.halvings import Halvings
 from realtime.models import PERSON_SEGMENTER, model_path
 
 # What the model sees, (width, height): its answer is not finer, so no more is given to it.
@@ -33,8 +33,9 @@ class PersonSegmenter:
 
     def segment(self, image: Image) -> Plane:
         """Return (144, 256) float32, 0 to 1, over the whole of an image (H, W, 3) uint8 RGB."""
-        seen = cv2.resize(halved_for_segmenter(image), MODEL_SIZE, interpolation=cv2.INTER_LINEAR)
-        return np.ascontiguousarray(self._infer(np.asarray(seen, np.uint8))[..., 0])
+        seen = Halvings(image).at_least(*MODEL_SIZE)
+        small = np.asarray(cv2.resize(seen, MODEL_SIZE, interpolation=cv2.INTER_LINEAR), np.uint8)
+        return np.ascontiguousarray(self._infer(small)[..., 0])
 
 
 @cache
@@ -45,10 +46,3 @@ def person_segmenter() -> PersonSegmenter:
         ModelError: if its model can't be had.
     """
     return PersonSegmenter()
-
-
-def halved_for_segmenter(image: Image) -> Image:
-    """Halve an image (H, W, 3) uint8 RGB as often as it stays no smaller than what the model sees."""
-    while image.shape[1] >= 2 * MODEL_SIZE[0] and image.shape[0] >= 2 * MODEL_SIZE[1]:
-        image = halved(image)
-    return image

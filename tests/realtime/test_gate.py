@@ -7,6 +7,7 @@ import pytest
 
 from realtime.effects import need_the_whole_head, parse_effect
 from realtime.frames import Image, ParsedFace, Plane
+from realtime.frames.halvings import Halvings
 from realtime.people import PersonGate
 from realtime.people.segmenter import PersonSegmenter, person_segmenter
 from stn_icnn.labels import CLASS_ID
@@ -47,7 +48,7 @@ def face() -> ParsedFace:
 
 def test_what_is_far_from_any_person_is_background() -> None:
     before = face()
-    (after,) = PersonGate(segmenter=StandIn(WHOLE))(IMAGE, [before], 0.0)
+    (after,) = PersonGate(segmenter=StandIn(WHOLE))(Halvings(IMAGE), [before], 0.0)
     assert before.head is not None
     assert after.head is not None
     corner = (slice(8, 14), slice(0, 2))
@@ -59,7 +60,7 @@ def test_what_is_far_from_any_person_is_background() -> None:
 
 def test_what_is_close_to_a_person_stays_exactly_as_parsed() -> None:
     before = face()
-    (after,) = PersonGate(segmenter=StandIn(WHOLE))(IMAGE, [before], 0.0)
+    (after,) = PersonGate(segmenter=StandIn(WHOLE))(Halvings(IMAGE), [before], 0.0)
     assert after.probabilities is before.probabilities
     assert before.head is not None
     assert after.head is not None
@@ -69,13 +70,13 @@ def test_what_is_close_to_a_person_stays_exactly_as_parsed() -> None:
 
 def test_the_face_itself_is_never_taken_away() -> None:
     before = face()
-    (after,) = PersonGate(segmenter=StandIn((0.4, 0.45, 0.6, 0.75)))(IMAGE, [before], 0.0)
+    (after,) = PersonGate(segmenter=StandIn((0.4, 0.45, 0.6, 0.75)))(Halvings(IMAGE), [before], 0.0)
     assert np.array_equal(after.probabilities[CLASS_ID["skin"]], before.probabilities[CLASS_ID["skin"]])
 
 
 def test_where_the_person_was_missed_the_segmenter_has_no_say() -> None:
     before = face()
-    (after,) = PersonGate(segmenter=StandIn((0.0, 0.0, 0.05, 0.05)))(IMAGE, [before], 0.0)
+    (after,) = PersonGate(segmenter=StandIn((0.0, 0.0, 0.05, 0.05)))(Halvings(IMAGE), [before], 0.0)
     assert after is before
 
 
@@ -83,15 +84,15 @@ def test_it_asks_only_where_something_changed_or_time_passed() -> None:
     segmenter = StandIn(WHOLE)
     gate = PersonGate(segmenter=segmenter)
     for index in range(6):
-        gate(IMAGE, [face()], index / 30.0)
+        gate(Halvings(IMAGE), [face()], index / 30.0)
     assert segmenter.asked == 1
     brighter = IMAGE + np.uint8(40)
-    gate(brighter, [face()], 0.21)
+    gate(Halvings(brighter), [face()], 0.21)
     assert segmenter.asked == 2
-    gate(brighter, [face()], 0.6)
+    gate(Halvings(brighter), [face()], 0.6)
     assert segmenter.asked == 3
     gate.reset()
-    gate(brighter, [face()], 0.61)
+    gate(Halvings(brighter), [face()], 0.61)
     assert segmenter.asked == 4
 
 
@@ -99,11 +100,11 @@ def test_nothing_is_asked_where_nothing_needs_it() -> None:
     segmenter, wanted = StandIn(WHOLE), [False]
     gate = PersonGate(lambda: wanted[0], segmenter)
     seen = face()
-    assert gate(IMAGE, [seen], 0.0) == [seen]
-    assert gate(IMAGE, [], 0.0) == []
+    assert gate(Halvings(IMAGE), [seen], 0.0) == [seen]
+    assert gate(Halvings(IMAGE), [], 0.0) == []
     assert segmenter.asked == 0
     wanted[0] = True
-    assert gate(IMAGE, [seen], 0.0)[0] is not seen
+    assert gate(Halvings(IMAGE), [seen], 0.0)[0] is not seen
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_it_costs_little_more_than_the_segmenter() -> None:
     for index, picture in enumerate(pictures):
         # Never the same picture: asked each time.
         started = time.perf_counter()
-        gate(picture, [face], index / 30.0)
+        gate(Halvings(picture), [face], index / 30.0)
         between = time.perf_counter()
         segmenter.segment(picture)
         seconds.append((between - started, time.perf_counter() - between))

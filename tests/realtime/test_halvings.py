@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from realtime.frames import Image
-from realtime.frames.geometry import Alignment, Square, cut
+from realtime.frames.geometry import Alignment, Square
 from realtime.frames.halvings import Halvings, halved
 
 
@@ -31,7 +31,7 @@ def exact(image: Image, alignment: Alignment, size: int) -> Image:
 def test_a_crop_shows_what_lies_there_at_every_scale(factor: float, roll: float, sharp: bool) -> None:
     image = soft(600, 640)
     here = Alignment((322.3, 301.8), 40 * factor, roll)
-    crop = cut(image, [Square(here, 40, sharp)])[0].astype(int)
+    crop = Square(here, 40, sharp).cut(Halvings(image)).astype(int)
 
     def error(x: float, y: float) -> float:
         """Of a place so many of the crop's pixels away."""
@@ -42,15 +42,32 @@ def test_a_crop_shows_what_lies_there_at_every_scale(factor: float, roll: float,
     assert error(0.0, 0.0) < (0.75 if sharp else 0.95) * min(quarter)
 
 
-def test_squares_cut_together_are_as_those_cut_alone() -> None:
+@pytest.mark.parametrize("face_side", [40.0, 130.0, 330.0])
+def test_squares_of_one_image_are_as_those_cut_alone(face_side: float) -> None:
     image = soft(400, 500)
-    face = Alignment((210.0, 190.0), 130.0, 0.2)
-    squares = [Square(face, 60), Square(face.widened(2.0), 40, sharp=False)]
-    together = cut(image, squares)
-    for square, crop in zip(squares, together, strict=True):
-        (alone,) = cut(image, [square])
+    face = Alignment((210.0, 190.0), face_side, 0.2)
+    squares = [Square(face, 20), Square(face.widened(2.0), 16, sharp=False)]
+    shared = Halvings(image)
+    shared.at_most(100)
+    for square in squares:
         # They may be halved from another pixel on.
-        assert np.abs(crop.astype(int) - alone.astype(int)).max() <= 3
+        difference = square.cut(shared).astype(int) - square.cut(Halvings(image))
+        assert np.abs(difference).max() <= 3
+
+
+def test_beyond_the_content_nothing_is_seen_at_any_scale() -> None:
+    image = soft(300, 400) // 2 + 64
+    content = slice(37, 250), slice(21, 390)
+    bars = np.zeros_like(image)
+    bars[content] = image[content]
+    (rows, columns), inside = content, np.ascontiguousarray(image[content])
+    for side in (60.0, 200.0, 900.0):
+        here = Alignment((60.0, 60.0), side, 0.3)
+        there = replace(here, centre=(60.0 - columns.start, 60.0 - rows.start))
+        seen = Halvings(bars, content)
+        assert seen.at_most(200).shape == (150, 200, 3), "who wants all of it gets the bars, too"
+        crop = Square(here, 30).cut(seen).astype(int)
+        assert np.array_equal(crop, Square(there, 30).cut(Halvings(inside)))
 
 
 @pytest.mark.parametrize("centre", [(-900.0, 20.0), (20.0, -900.0), (1500.0, 20.0), (20.0, 1500.0)])
@@ -76,16 +93,24 @@ def test_halves_are_means_and_an_odd_last_line_is_left_out() -> None:
     assert halved(np.full((4, 1), 7, np.uint8)).tolist() == [[7], [7]]
 
 
-def test_a_part_is_halved_once_for_all_crops(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes: list[int] = []
+def test_what_is_halved_serves_all_that_lies_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    widths: list[int] = []
 
     def counting(pixels: Image) -> Image:
-        sizes.append(pixels.shape[1])
+        widths.append(pixels.shape[1])
         return halved(pixels)
 
     monkeypatch.setattr("realtime.frames.halvings.halved", counting)
-    halvings = Halvings(soft(256, 256))
-    matrix = Alignment((128.0, 128.0), 200.0, 0.0).to_image(25)
-    halvings.sample(matrix, 25, sharp=False)
-    halvings.sample(matrix, 25, sharp=False)
-    assert sizes == [256, 128, 64]
+    large, small = (Alignment((128.0, 128.0), side, 0.0) for side in (200.0, 90.0))
+    seen = Halvings(soft(256, 256))
+    for face in (large, large, small):
+        Square(face, 25, sharp=False).cut(seen)
+    assert seen.at_most(64).shape == (64, 64, 3)
+    assert seen.at_least(100, 100).shape == (128, 128, 3)
+    assert widths == [256, 128, 64], "of a large part all is halved, and everybody gets it"
+    widths.clear()
+    seen = Halvings(soft(256, 256))
+    Square(small, 25, sharp=False).cut(seen)
+    Square(small.widened(0.8), 25, sharp=False).cut(seen)
+    assert len(widths) == 2, "a small part alone, and what lies in it"
+    assert max(widths) < 128

@@ -14,6 +14,7 @@ from realtime.faces.parsing import parse_crops
 from realtime.faces.tracks import associate, carried, describe_appearance, lies_on, same_place
 from realtime.faces.views import View, further_views
 from realtime.frames import Image
+from realtime.frames.halvings import Halvings
 from tests.realtime.scene import PARTS, ColourEngine, DrawnFace, scene
 
 UNKNOWN = np.full((4, 2), np.nan)
@@ -24,7 +25,7 @@ ORDER = ("r_eye", "l_eye", "mouth", "nose")
 def test_anchors_are_the_middles_of_the_parsed_parts(roll: float) -> None:
     face = DrawnFace(300, 180, roll=roll)
     alignment = align_keypoints(detected_keypoints(face.detection()))
-    (parsed,), _ = parse_crops(scene([face]).image, [face.detection()], [alignment], ColourEngine())
+    (parsed,), _ = parse_crops(Halvings(scene([face]).image), [face.detection()], [alignment], ColourEngine())
     keypoints = find_keypoints(parsed.probabilities, parsed.classes, alignment, UNKNOWN)
     for row, name in enumerate(ORDER):
         assert keypoints[row] == pytest.approx(face.point(*PARTS[name][0]), abs=1.5), name
@@ -35,7 +36,7 @@ def test_a_part_that_is_hidden_has_no_anchor_and_moves_with_the_others() -> None
     image = np.full((360, 640, 3), 90, np.uint8)
     face.draw(image, hidden=("l_eye",))
     alignment = align_keypoints(detected_keypoints(face.detection()))
-    (parsed,), _ = parse_crops(image, [face.detection()], [alignment], ColourEngine())
+    (parsed,), _ = parse_crops(Halvings(image), [face.detection()], [alignment], ColourEngine())
     keypoints = find_keypoints(parsed.probabilities, parsed.classes, alignment, UNKNOWN)
     assert np.isnan(keypoints[1]).all()
     before = DrawnFace(280, 170, eyes=36.0, roll=10.0)
@@ -47,7 +48,7 @@ def test_a_neighbour_does_not_pull() -> None:
     face, neighbour = DrawnFace(250, 180), DrawnFace(345, 180)
     alignment = align_keypoints(detected_keypoints(face.detection()))
     (parsed,), _ = parse_crops(
-        scene([neighbour, face]).image, [face.detection()], [alignment], ColourEngine()
+        Halvings(scene([neighbour, face]).image), [face.detection()], [alignment], ColourEngine()
     )
     expected = detected_keypoints(face.detection())
     keypoints = find_keypoints(parsed.probabilities, parsed.classes, alignment, expected)

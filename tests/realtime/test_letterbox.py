@@ -5,6 +5,7 @@ import pytest
 
 from realtime.faces.parsing import parse_crops
 from realtime.frames import Alignment, Detection, Image
+from realtime.frames.halvings import Halvings
 from realtime.frames.letterbox import Letterbox, inside_bars
 from tests.realtime.scene import ColourEngine
 
@@ -67,11 +68,11 @@ def test_the_parser_sees_the_picture_go_on_and_finds_nothing_in_the_bars() -> No
     square = Alignment((80.0, 30.0), 60.0, 0.0)
     cropped = Alignment((80.0, 10.0), 60.0, 0.0)
     found = Detection((60, 20, 100, 60), 0.9, (70, 30), (90, 30), (80, 50))
-    (face,), (seen,) = parse_crops(image, [found], [square], ColourEngine(), (rows, columns))
-    _, (alone,) = parse_crops(image[rows, columns], [found], [cropped], ColourEngine())
+    (face,), (seen,) = parse_crops(Halvings(image, (rows, columns)), [found], [square], ColourEngine())
+    _, (alone,) = parse_crops(Halvings(image[rows, columns]), [found], [cropped], ColourEngine())
     assert np.array_equal(seen.face, alone.face)
     probability = face.probability("background")
     assert probability[:20].max() == 0.0
     assert probability[20:30].max() > 0.0
-    (whole,), _ = parse_crops(image, [found], [square], ColourEngine())
+    (whole,), _ = parse_crops(Halvings(image), [found], [square], ColourEngine())
     assert whole.probability("background")[:20].max() > 0.0

@@ -9,6 +9,7 @@ from engines.engine import Crops, EngineSpec, Probabilities
 from realtime.faces.parsing import parse_crops, share_of
 from realtime.frames import Detection
 from realtime.frames.geometry import Alignment
+from realtime.frames.halvings import Halvings
 from stn_icnn.labels import CLASS_ID
 from stn_icnn.packing import Packing
 
@@ -39,7 +40,7 @@ def test_all_faces_of_a_frame_are_one_batch_in_order() -> None:
     engine, image = FakeEngine(0.02), np.zeros((120, 160, 3), np.uint8)
     other = replace(FACE, box=(0.0, 0.0, 10.0, 10.0), score=0.8)
     crops = [Alignment((60.0, 60.0), 80.0, 0.0), Alignment((20.0, 30.0), 40.0, 0.1)]
-    faces, pictures = parse_crops(image, [FACE, other], crops, engine)
+    faces, pictures = parse_crops(Halvings(image), [FACE, other], crops, engine)
     assert engine.batches == [2]
     assert [face.detection for face in faces] == [FACE, other]
     assert [face.alignment for face in faces] == crops
@@ -50,5 +51,5 @@ def test_all_faces_of_a_frame_are_one_batch_in_order() -> None:
 
 def test_no_detection_no_inference() -> None:
     engine = FakeEngine(0.02)
-    assert parse_crops(np.zeros((120, 160, 3), np.uint8), [], [], engine) == ([], [])
+    assert parse_crops(Halvings(np.zeros((120, 160, 3), np.uint8)), [], [], engine) == ([], [])
     assert engine.batches == []

@@ -16,6 +16,7 @@ from realtime.faces.propagation import PROPAGATION
 from realtime.faces.smoothing import STRENGTH
 from realtime.faces.tracker import FaceTracker
 from realtime.frames import Frame, Image
+from realtime.frames.halvings import Halvings
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -37,7 +38,9 @@ def test_a_still_picture_with_sensor_noise_flickers_60_percent_less(portrait: Im
         plain = []
         for image in noisy:
             found = detector.detect(image)[0]
-            (face,), _ = parse_crops(image, [found], [align_keypoints(detected_keypoints(found))], engine)
+            (face,), _ = parse_crops(
+                Halvings(image), [found], [align_keypoints(detected_keypoints(found))], engine
+            )
             plain.append(face.label_map())
         shown = {}
         none, smooth, shipped = (0.0, 0.0), (0.75, 0.0), (STRENGTH, PROPAGATION)

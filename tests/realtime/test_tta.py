@@ -14,6 +14,7 @@ from realtime.faces.tta import MAX_TTA, parse_augmented
 from realtime.faces.warping import moved
 from realtime.frames import Detection, Image, ParsedFace, Plane
 from realtime.frames.geometry import Alignment
+from realtime.frames.halvings import Halvings
 from stn_icnn.labels import CLASS_ID
 from stn_icnn.packing import Packing
 
@@ -67,7 +68,7 @@ def test_the_mean_of_looks_that_agree_is_what_one_says(tta: int) -> None:
     image = picture()
     engine, seen = colour_engine()
     face = parsed(image, engine)
-    (mean,) = parse_augmented(image, [face], engine, tta)
+    (mean,) = parse_augmented(Halvings(image), [face], engine, tta)
     assert len(seen) == tta + (tta > 1), "one more for what lies beyond the crop"
     np.testing.assert_allclose(mean.probabilities.sum(axis=0), 1.0, atol=1e-5)
     # Sides stay sides, and places stay places: edges alone differ.
@@ -88,7 +89,7 @@ def test_many_looks_smear_no_edges() -> None:
     face = ParsedFace(parsed(picture(), engine).detection, alignment, planes, CLASSES, (400, 400))
 
     def error(tta: int) -> float:
-        (mean,) = parse_augmented(image, [face], engine, tta)
+        (mean,) = parse_augmented(Halvings(image), [face], engine, tta)
         return float(np.abs(mean.probability(("l_eye", "r_eye")) - image[..., 0] / 255.0).sum())
 
     assert error(MAX_TTA) < 1.02 * error(1)
@@ -102,7 +103,7 @@ def test_what_lies_beyond_the_crop_is_seen_by_a_wider_look() -> None:
     face = parsed(image, engine)
     assert face.probability("hair")[90:110, 152:].max() == 0.0
     for tta in (2, MAX_TTA):
-        (mean,) = parse_augmented(image, [face], engine, tta)
+        (mean,) = parse_augmented(Halvings(image), [face], engine, tta)
         assert mean.probability("hair")[92:108, 152:154].min() > 0.5
     # Inside, where it disagrees with the other parsings, it has no say.
     wrong = np.zeros_like(face.probabilities)
@@ -110,7 +111,7 @@ def test_what_lies_beyond_the_crop_is_seen_by_a_wider_look() -> None:
     blind = LockedEngine(
         "nothing", engine.spec, "fp32", "nothing", lambda crops: np.stack([wrong] * len(crops))
     )
-    (mean,) = parse_augmented(image, [face], blind, 2)
+    (mean,) = parse_augmented(Halvings(image), [face], blind, 2)
     inner = in_crop(mean, face.alignment)[:, 8:-8, 8:-8]
     assert np.abs(inner[3] - 0.5 * face.probabilities[3, 8:-8, 8:-8]).mean() < 0.02
 
@@ -122,7 +123,7 @@ def test_what_one_look_gets_wrong_the_others_outvote() -> None:
     wrong = face.probabilities.copy()
     wrong[:, 40:50, 40:50] = np.array([0.0, 0.0, 0.0, 1.0], np.float32)[:, None, None]
     face = ParsedFace(face.detection, face.alignment, wrong, face.classes, face.image_size)
-    (mean,) = parse_augmented(image, [face], engine, MAX_TTA)
+    (mean,) = parse_augmented(Halvings(image), [face], engine, MAX_TTA)
     assert in_crop(mean, face.alignment)[3, 42:48, 42:48].max() < 0.5
 
 
@@ -133,13 +134,13 @@ def test_every_face_gets_its_own_mean() -> None:
     aside = Alignment((60.0, 100.0), 80.0, 0.0)
     planes = engine.infer(aside.crop(image, SIDE)[None])[0]
     other = ParsedFace(face.detection, aside, planes, CLASSES, (200, 200))
-    together = parse_augmented(image, [face, other], engine, MAX_TTA)
+    together = parse_augmented(Halvings(image), [face, other], engine, MAX_TTA)
     assert [crops.shape[0] for crops in seen[2:]] == [2] * MAX_TTA
     for one, mean in zip((face, other), together, strict=True):
-        (alone,) = parse_augmented(image, [one], engine, MAX_TTA)
+        (alone,) = parse_augmented(Halvings(image), [one], engine, MAX_TTA)
         np.testing.assert_allclose(mean.probabilities, alone.probabilities, atol=1e-6)
-    assert parse_augmented(image, [], engine, MAX_TTA) == []
-    (same,) = parse_augmented(image, [face], engine, 1)
+    assert parse_augmented(Halvings(image), [], engine, MAX_TTA) == []
+    (same,) = parse_augmented(Halvings(image), [face], engine, 1)
     assert same is face, "one look costs nothing"
 
 
@@ -192,9 +193,9 @@ def test_heads_are_averaged_like_faces(tta: int) -> None:
     # Hair beyond the crop, which ends at y = 52 or so.
     image[20:30, 90:110] = (0, 255, 0)
     face = parsed(image, colour_engine()[0])
-    ((one,), _) = parse_crops(image, [face.detection], [face.alignment], engine)
+    ((one,), _) = parse_crops(Halvings(image), [face.detection], [face.alignment], engine)
     assert one.head is not None
-    (mean,) = parse_augmented(image, [one], engine, tta)
+    (mean,) = parse_augmented(Halvings(image), [one], engine, tta)
     assert mean.head is not None
     assert mean.alignment == one.alignment, "what lies beyond is the head's"
     assert mean.head.shape == (4, 48, 48)
