@@ -22,9 +22,8 @@ class CutDetector:
 
     def __call__(self, image: Image) -> bool:
         """Say whether a frame (H, W, 3) uint8 RGB begins a new scene; the first one doesn't."""
-        # Every so many pixels: a mean over all of them would take a millisecond and tell no more.
-        step = max(1, len(image) // (4 * _SIZE[1]))
-        some = np.ascontiguousarray(image[::step, ::step])
+        # Sixteen pixels of each: a mean over all of them would take a millisecond and tell no more.
+        some = cv2.resize(image, (4 * _SIZE[0], 4 * _SIZE[1]), interpolation=cv2.INTER_NEAREST)
         small = cv2.resize(some, _SIZE, interpolation=cv2.INTER_AREA)
         grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32)
         past, self._past = self._past, grey

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from functools import cache
 
+import cv2
 import numpy as np
 
 from realtime.frames import Detection, Image
@@ -19,6 +20,8 @@ from realtime.frames import Detection, Image
 _TILE, _TILE_SHARE = 480, 2.0 / 3.0
 # Tiles overlap by this share, so that a face lies whole in one of them.
 _OVERLAP = 0.2
+# By quarters, counter-clockwise. numpy's turns take ten times as long as OpenCV's.
+_TURNS = (None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,8 @@ class View:
     def cut(self, image: Image) -> Image:
         """Return the view of an image (H, W, 3) uint8, contiguous."""
         part = image[self.y : self.y + self.height, self.x : self.x + self.width]
-        return np.ascontiguousarray(np.rot90(part, self.quarters))
+        turn = _TURNS[self.quarters % 4]
+        return np.ascontiguousarray(part) if turn is None else np.asarray(cv2.rotate(part, turn), np.uint8)
 
     def back(self, face: Detection) -> Detection:
         """Return a face found in the view in the image's pixels."""
