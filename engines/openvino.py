@@ -49,15 +49,15 @@ class OpenVinoEngine(LockedEngine):
         able = [kind for kind, name in shipped.items() if name in checkpoint.files]
         precision = options.choose("openvino", able if "fp32" in able else [*able, "fp32"])
         device = openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")
-        choice = None
+        choice, compiled = None, dict[str, Any]()
         if options.precision == "auto" and len(able) > 1:
-            choice = _quicker(checkpoint, options, {name: shipped[name] for name in able}, device)
+            choice = _quicker(checkpoint, options, {name: shipped[name] for name in able}, device, compiled)
             precision = precision if choice is None else choice.precision
         if shipped[precision] in checkpoint.files:
             xml = _verified(checkpoint, shipped[precision])
         else:
             xml = _cached(checkpoint, options, openvino.__version__)
-        infer = _running(*_compiled(checkpoint, options, xml, precision, device))
+        infer = _running(*_compiled(checkpoint, options, xml, precision, device, compiled.get(precision)))
         version = openvino.__version__.split("-")[0]
         what = f"OpenVINO {version} on CPU ({device}, {options.threads} threads)"
         super().__init__("openvino", EngineSpec.of(checkpoint.network), precision, what, infer)
@@ -160,9 +160,13 @@ def _compile(xml: Path, threads: int, streams: int = 1, measured: bool = False) 
 
 
 def _quicker(
-    checkpoint: Checkpoint, options: EngineOptions, names: Mapping[str, str], device: str
+    checkpoint: Checkpoint,
+    options: EngineOptions,
+    names: Mapping[str, str],
+    device: str,
+    compiled: dict[str, Any],
 ) -> Choice | None:
-    """Measure, or look up, the networks of some names, by precision."""
+    """Measure, or look up, the networks of some names, by precision; `compiled` gets those that ran."""
     import openvino
 
     from engines.cache import Key
@@ -181,7 +185,12 @@ def _quicker(
             "networks": " ".join(_hashes(checkpoint, name) for name in names.values()),
         },
     )
-    candidates = {name: partial(open_network, path, options.threads) for name, path in paths.items()}
+
+    def opened(precision: str) -> Infer:
+        compiled[precision] = _compile(paths[precision], options.threads)
+        return _running(compiled[precision])
+
+    candidates = {precision: partial(opened, precision) for precision in paths}
     return choose(key, options, candidates, EngineSpec.of(checkpoint.network).input_shape)
 
 
@@ -207,16 +216,21 @@ def _held(device: str) -> str:
 
 
 def _compiled(
-    checkpoint: Checkpoint, options: EngineOptions, xml: Path, precision: str, device: str
+    checkpoint: Checkpoint, options: EngineOptions, xml: Path, precision: str, device: str, alone: Any = None
 ) -> list[Any]:
     """Return the network for a face alone and, where it may be asked for more, for several at once.
 
     As OpenVINO exported them when they were compiled first: that starts in half the time. Only what comes
-    with its comparison with eager is kept so; the rest is compiled anew.
+    with its comparison with eager is kept so; the rest is compiled anew. `alone`: it for a face alone, where
+    it is compiled already.
     """
     streams = sorted({1, min(options.threads, options.max_batch)})
+
+    def fresh(count: int) -> Any:
+        return alone if count == 1 and alone is not None else _compile(xml, options.threads, count)
+
     if xml.name not in checkpoint.parity:
-        return [_compile(xml, options.threads, count) for count in streams]
+        return [fresh(count) for count in streams]
     import openvino
 
     from engines.cache import EngineCache, Key
@@ -234,7 +248,7 @@ def _compiled(
 
     def build(folder: Path) -> Parity:
         for count in streams:
-            ready = _compile(xml, options.threads, count).export_model().getvalue()
+            ready = fresh(count).export_model().getvalue()
             (folder / READY.format(count)).write_bytes(ready)
         return Parity(**checkpoint.parity[xml.name])
 
@@ -249,7 +263,7 @@ def _compiled(
                 core.import_model(blob, "CPU", _options(options.threads, count))
                 for count, blob in ready.items()
             ]
-    return [_compile(xml, options.threads, count) for count in streams]
+    return [fresh(count) for count in streams]
 
 
 def _running(alone: Any, together: Any = None) -> Infer:

@@ -151,6 +151,7 @@ def run_job(config: RunConfig, engines: LazyEngine, keep_journal: bool = False) 
         undo.callback(detector.close)
 
         gate = PersonGate(lambda: config.masks is not None or need_the_whole_head(controls.effects()))
+        gate.prepare()
         tracker = FaceTracker(
             detector,
             engine,

@@ -8,6 +8,7 @@ import numpy as np
 
 from realtime.effects import Cutting, Effect, Prepared
 from realtime.effects.paint import composite
+from realtime.effects.tone import prepare_colours
 from realtime.frames import ParsedFrame, RenderedFrame
 
 
@@ -27,9 +28,7 @@ class Renderer:
     ) -> None:
         self._effects: Callable[[], Sequence[Effect]] = effects if callable(effects) else lambda: effects
         self.compare = compare
-        for effect in self._effects():
-            if isinstance(effect, Prepared):
-                effect.prepare()
+        prepare(self._effects())
 
     def render(self, parsed: ParsedFrame) -> RenderedFrame:
         """Return the frame with the effects painted; the captured image stays as it was."""
@@ -48,3 +47,16 @@ class Renderer:
         if self.compare:
             image, cutout = np.hstack([parsed.frame.image, image]), None
         return RenderedFrame(parsed.frame, image, cutout, parsed.faces)
+
+
+def prepare(effects: Sequence[Effect]) -> None:
+    """Load now what effects need, so that no frame waits for it.
+
+    Raises:
+        ModelError: if an effect needs a model that can't be had.
+    """
+    if effects:
+        prepare_colours()
+    for effect in effects:
+        if isinstance(effect, Prepared):
+            effect.prepare()

@@ -63,6 +63,12 @@ def tinted(lab: Lab, colour: Colour, darken: float, tint: float, lit: Plane | fl
 
 
 @cache
+def prepare_colours() -> None:
+    """Have OpenCV make its tables of CIELAB, which the first frame would wait a tenth of a second for."""
+    cv2.cvtColor(np.zeros((1, 1, 3), np.uint8), cv2.COLOR_RGB2LAB)
+
+
+@cache
 def lab_of(colour: Colour) -> tuple[float, float, float]:
     """Return the CIELAB of an RGB colour."""
     lab = cv2.cvtColor(np.array([[colour]], np.float32) / 255.0, cv2.COLOR_RGB2LAB)

@@ -68,6 +68,15 @@ class PersonGate:
         """Forget the frames before."""
         self._last: _Look | None = None
 
+    def prepare(self) -> None:
+        """Load the segmenter now if it is wanted, so that no frame waits for it.
+
+        Raises:
+            ModelError: if the segmenter's model can't be had.
+        """
+        if self._wanted():
+            self._segmenter = self._segmenter or person_segmenter()
+
     def __call__(self, seen: Halvings, faces: Sequence[ParsedFace], now: float) -> list[ParsedFace]:
         """Return the faces of an image of a time in seconds.
 

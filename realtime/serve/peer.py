@@ -19,8 +19,8 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamTrack
 from aiortc.sdp import SessionDescription
 
-from realtime.effects import Effect, Prepared, need_the_whole_head
-from realtime.effects.rendering import Renderer
+from realtime.effects import Effect, need_the_whole_head
+from realtime.effects.rendering import Renderer, prepare
 from realtime.errors import RealtimeError, UsageError
 from realtime.faces.tracker import FaceTracker
 from realtime.frames import Frame, ParsedFrame
@@ -183,7 +183,7 @@ class Visitor:
         self._start(self._take(wish))
 
     async def _take(self, wish: Wish) -> None:
-        """Change how the visitor tta, once what the effects need is there; in the order of the messages."""
+        """Change what the visitor sees, once what the effects need is there; in the order of the messages."""
         async with self._reading:
             loop = asyncio.get_running_loop()
             try:
@@ -240,9 +240,9 @@ def _codecs() -> list[RTCRtpCodecCapability]:
 
 
 def _prepare(effects: tuple[Effect, ...]) -> None:
-    for effect in effects:
-        if isinstance(effect, Prepared):
-            effect.prepare()
+    prepare(effects)
+    # The one that all share: a visitor's gate then finds it loaded.
+    PersonGate(lambda: need_the_whole_head(effects)).prepare()
 
 
 async def _first(*waits: Awaitable[object]) -> None:

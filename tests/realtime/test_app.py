@@ -8,14 +8,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from realtime.effects import EFFECTS as ALL_EFFECTS
+from realtime.effects.tone import prepare_colours
 from realtime.errors import ModelError
+from realtime.people import PersonGate
 from realtime.people.segmenter import person_segmenter
+from realtime.pipeline import Pipeline
 from realtime.presets import PRESETS, load_preset
 from run_webcam import main
 from stn_icnn.labels import CLASS_ID
@@ -110,6 +114,28 @@ def test_a_preset_is_painted_and_the_effects_are_saved(
     assert effects[-1].startswith("lips:color=#b3123f,strength=0.7,gloss=1,")
     again = ["--source", str(make_video(frames=2)), "--no-display", "--preset", str(saved)]
     assert main(again) == 0
+
+
+def test_no_frame_waits_for_what_effects_need(
+    make_video: VideoMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+
+    def noted(owner: type, name: str) -> None:
+        work = getattr(owner, name)
+
+        def note(self: Any) -> Any:
+            order.append(name)
+            return work(self)
+
+        monkeypatch.setattr(owner, name, note)
+
+    noted(PersonGate, "prepare")
+    noted(Pipeline, "run")
+    prepare_colours.cache_clear()
+    assert main(["--source", str(make_video(frames=2)), "--no-display", "--effect", "hair"]) == 0
+    assert order == ["prepare", "run"]
+    assert prepare_colours.cache_info().misses == 1
 
 
 def test_the_look_of_a_photo_is_printed_painted_and_saved(

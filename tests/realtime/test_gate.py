@@ -107,6 +107,25 @@ def test_nothing_is_asked_where_nothing_needs_it() -> None:
     assert gate(Halvings(IMAGE), [seen], 0.0)[0] is not seen
 
 
+def test_it_is_loaded_ahead_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    segmenter, loaded = StandIn(WHOLE), list[bool]()
+
+    def load() -> PersonSegmenter:
+        loaded.append(True)
+        return segmenter
+
+    monkeypatch.setattr("realtime.people.gate.person_segmenter", load)
+    wanted = [False]
+    gate = PersonGate(lambda: wanted[0])
+    gate.prepare()
+    assert not loaded
+    wanted[0] = True
+    gate.prepare()
+    gate.prepare()
+    gate(Halvings(IMAGE), [face()], 0.0)
+    assert len(loaded) == segmenter.asked == 1
+
+
 @pytest.mark.parametrize(
     ("effects", "needed"),
     [
