@@ -20,6 +20,7 @@ from benchmarks.statistics import Measured
 from benchmarks.tracing import Trace, clock, cpu_share
 from engines import Engine, load_engine
 from engines.loader import available_cores
+from realtime.app.config import RunConfig
 from realtime.effects import parse_effect
 from realtime.effects.rendering import Renderer
 from realtime.faces.detector import FaceDetector
@@ -27,6 +28,7 @@ from realtime.faces.propagation import PROPAGATION
 from realtime.faces.tracker import FaceTracker
 from realtime.frames import Frame, Image, RenderedFrame
 from realtime.native_logs import hide_native_logs
+from realtime.people import PersonGate
 from realtime.pipeline import Pipeline, Report, Stage
 from realtime.pipeline.threads import engine_threads, hold_opencv
 from realtime.sinks import NullSink, Sink, open_output
@@ -108,23 +110,23 @@ class Case:
 
 @dataclass(frozen=True)
 class Painting:
-    """What is done to each frame.
+    """What is done to each frame: what `run_webcam.py` does unless asked otherwise.
 
     Attributes:
         engine: see `engines.Engine`.
-        faces: followed at most.
         propagation: see `FaceTracker`; 0 for portraits, which slide as no face does.
     """
 
     engine: Engine
-    faces: int
     propagation: float
 
     @contextmanager
     def stages(self) -> Iterator[Works]:
         """Give the stages, with a tracker of their own."""
-        with closing(FaceDetector(max_faces=self.faces)) as detector:
-            tracker = FaceTracker(detector, self.engine, propagation=self.propagation)
+        with closing(FaceDetector(max_faces=RunConfig.max_faces)) as detector:
+            gate = PersonGate()
+            gate.prepare()
+            tracker = FaceTracker(detector, self.engine, gate=gate, propagation=self.propagation)
             renderer = Renderer([parse_effect(name) for name in EFFECTS])
             yield {"parse": tracker.update, "render": renderer.render}
 
@@ -149,7 +151,7 @@ def run(args: argparse.Namespace) -> Result:
                 group = f"{size}, {'clip' if args.clip else f'{faces} face' + 's' * (faces > 1)}"
                 for kind in args.kinds:
                     measure = measure_files if kind == "file" else measure_live
-                    painting = Painting(engines[threads[kind]], faces, PROPAGATION if args.clip else 0.0)
+                    painting = Painting(engines[threads[kind]], PROPAGATION if args.clip else 0.0)
                     cases = measure(images, args.frames, args.rounds, painting, folder)
                     rows += _rows(f"{kind}, {group}", cases)
                     whole = list(cases.values())[-1]

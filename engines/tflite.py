@@ -44,7 +44,8 @@ def open_tflite(model: Path) -> Callable[[Picture], Output]:
         steps.input().preprocess().convert_element_type(openvino.Type.f32).scale(255.0)
         # Without a wish for precision OpenVINO computes in bf16 where the processor does; held to older
         # instructions it would choose the same, and fail.
-        options = {"PERFORMANCE_HINT": "LATENCY"}
+        # In the caller's thread: on two a picture takes 0.8 of the time and 1.6 times the work.
+        options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 1}
         if MAX_ISA in os.environ:
             options["INFERENCE_PRECISION_HINT"] = "f32"
         compiled = core.compile_model(steps.build(), "CPU", options)
