@@ -12,8 +12,8 @@ from realtime.frames.geometry import Alignment
 
 # Share of the crop that moves below which only that is sampled anew.
 _FEW = 0.3
-# Pixels' worth of probability that a class has at least where it is present.
-_PRESENT = 0.5
+# A class that is nowhere as likely as this is not there: nothing of it would be painted.
+_PRESENT = 0.05
 
 
 def moved(planes: Plane, past: Alignment, now: Alignment, side: int | None = None) -> Plane:
@@ -108,7 +108,7 @@ def sampled(planes: Plane, places: Plane, out: Plane | None = None) -> Plane:
     """Return planes (C, O, O) at places (h, w, 2), as (C, h, w); a class that isn't there stays so."""
     if out is None:
         out = np.empty((len(planes), *places.shape[:2]), np.float32)
-    present = planes.reshape(len(planes), -1) @ np.ones(planes[0].size, np.float32) > _PRESENT
+    present = planes.max(axis=(1, 2)) > _PRESENT
     out[~present] = 0.0
     (indices,) = np.nonzero(present)
     for start in range(0, len(indices), 4):
