@@ -68,13 +68,6 @@ class Halvings:
         crop = cv2.warpAffine(four, there, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB), np.uint8)
 
-    def at_most(self, width: int) -> Image:
-        """Return the whole image, with any bars, halved until it is no wider than that."""
-        index = 0
-        while self.image.shape[1] >> index > width:
-            index += 1
-        return self._all(whole(self.image)).level(index)
-
     def at_least(self, width: int, height: int) -> Image:
         """Return the whole image, with any bars, halved as often as it stays no smaller than that."""
         index = 0

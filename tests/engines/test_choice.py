@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import engines.openvino
 from engines import load_engine
 from engines.__main__ import main
 from engines.cache import Key
@@ -105,3 +107,20 @@ def test_auto_runs_what_is_quickest_here_and_says_so(
     entries = [line for line in capsys.readouterr().out.splitlines() if "openvino-choice-auto-" in line]
     assert len(entries) == 1
     assert entries[0].endswith(f"measured here: {told}")
+
+
+def test_what_is_compiled_to_be_measured_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[tuple[str, int]] = []
+
+    def counting(xml: Path, threads: int, streams: int = 1) -> Any:
+        compiled.append((xml.name, streams))
+        return compile_network(xml, threads, streams)
+
+    compile_network = engines.openvino._compile
+    monkeypatch.setattr("engines.openvino._compile", counting)
+    monkeypatch.setattr("engines.choice.measure", lambda networks, _: {"int8": 0.005, "fp32": 0.01})
+    for _ in range(2):
+        engine, _ = load_engine("openvino", threads=2)
+        engine.close()
+    alone = [("realtime.int8.xml", 1), ("realtime.xml", 1)]
+    assert sorted(compiled) == sorted([*alone, ("realtime.int8.xml", 2)]), "and not at the second start"

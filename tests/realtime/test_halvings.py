@@ -48,7 +48,7 @@ def test_squares_of_one_image_are_as_those_cut_alone(face_side: float) -> None:
     face = Alignment((210.0, 190.0), face_side, 0.2)
     squares = [Square(face, 20), Square(face.widened(2.0), 16, sharp=False)]
     shared = Halvings(image)
-    shared.at_most(100)
+    shared.at_least(100, 80)
     for square in squares:
         # They may be halved from another pixel on.
         difference = square.cut(shared).astype(int) - square.cut(Halvings(image))
@@ -65,7 +65,7 @@ def test_beyond_the_content_nothing_is_seen_at_any_scale() -> None:
         here = Alignment((60.0, 60.0), side, 0.3)
         there = replace(here, centre=(60.0 - columns.start, 60.0 - rows.start))
         seen = Halvings(bars, content)
-        assert seen.at_most(200).shape == (150, 200, 3), "who wants all of it gets the bars, too"
+        assert seen.at_least(200, 150).shape == (150, 200, 3), "who wants all of it gets the bars, too"
         crop = Square(here, 30).cut(seen).astype(int)
         assert np.array_equal(crop, Square(there, 30).cut(Halvings(inside)))
 
@@ -105,8 +105,9 @@ def test_what_is_halved_serves_all_that_lies_in_it(monkeypatch: pytest.MonkeyPat
     seen = Halvings(soft(256, 256))
     for face in (large, large, small):
         Square(face, 25, sharp=False).cut(seen)
-    assert seen.at_most(64).shape == (64, 64, 3)
+    assert seen.at_least(64, 64).shape == (64, 64, 3)
     assert seen.at_least(100, 100).shape == (128, 128, 3)
+    assert seen.at_least(257, 1).shape == (256, 256, 3)
     assert widths == [256, 128, 64], "of a large part all is halved, and everybody gets it"
     widths.clear()
     seen = Halvings(soft(256, 256))
