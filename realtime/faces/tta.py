@@ -102,8 +102,9 @@ def _parse(
     packing = engine.spec.packing
     pictures = [cut_pictures(seen, alignment, engine) for alignment in alignments]
     if mirrored:
-        flipped = ((face[:, ::-1], None if head is None else head[:, ::-1]) for face, head in pictures)
-        pictures = [Pictures(face, head) for face, head in flipped]
+        pictures = [
+            Pictures(face[:, ::-1], None if head is None else head[:, ::-1]) for face, head in pictures
+        ]
     outputs = engine.infer(np.stack([packing.pack(one) for one in pictures]))
     parsed = [packing.maps(output) for output in outputs]
     if not mirrored:

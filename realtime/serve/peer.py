@@ -24,7 +24,7 @@ from realtime.effects.rendering import Renderer, prepare
 from realtime.errors import RealtimeError, UsageError
 from realtime.faces.tracker import FaceTracker
 from realtime.frames import Frame, ParsedFrame
-from realtime.people import PersonGate
+from realtime.people import PersonGate, person_segmenter
 from realtime.pipeline import Pipeline, Stage
 from realtime.serve.messages import Wish, read_wish
 from realtime.serve.room import Room
@@ -241,8 +241,9 @@ def _codecs() -> list[RTCRtpCodecCapability]:
 
 def _prepare(effects: tuple[Effect, ...]) -> None:
     prepare(effects)
-    # The one that all share: a visitor's gate then finds it loaded.
-    PersonGate(lambda: need_the_whole_head(effects)).prepare()
+    if need_the_whole_head(effects):
+        # The one that all share: a visitor's gate then finds it loaded.
+        person_segmenter()
 
 
 async def _first(*waits: Awaitable[object]) -> None:
